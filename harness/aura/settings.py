@@ -1,0 +1,47 @@
+"""Aura's settings, under the names that the documents and the deployed system use."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each can be given in the environment in upper case, as `CASE_ACTION_REDIS_CHANNEL` and so on."""
+
+    jwt_secret: str = "harness-development-secret-of-32-bytes"
+    workbench_alert_channel: str = "workbench:alert"
+    workbench_rag_status_channel: str = "workbench:rag:status"
+    case_action_redis_channel: str = "workbench:case:action"
+    hitl_feedback_log_path: Path | None = None
+    hitl_timeout_seconds: float = 300.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
+        """Arguments that are not None win over the environment. Raises UsageError for a value that cannot be used."""
+        given: dict[str, object] = {
+            field.name: environment[field.name.upper()]
+            for field in dataclasses.fields(cls)
+            if environment.get(field.name.upper())
+        }
+        given |= {name: value for name, value in arguments.items() if value is not None}
+        if "hitl_feedback_log_path" in given:
+            given["hitl_feedback_log_path"] = Path(str(given["hitl_feedback_log_path"]))
+        if "hitl_timeout_seconds" in given:
+            given["hitl_timeout_seconds"] = _seconds(given["hitl_timeout_seconds"])
+        return cls(**given)  # type: ignore[arg-type]
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"HITL_TIMEOUT_SECONDS: {value!r} was found, a number of seconds above 0 was expected")
+    return seconds

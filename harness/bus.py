@@ -1,0 +1,186 @@
+"""Redis as the seats see it, embedded or by URL, and the tap that records what really passed over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis.asyncio
+from redis.asyncio.client import PubSub
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from harness.errors import HarnessError
+from harness.history import Recorder, encode, ids_of
+
+PATTERNS = ("workbench:*", "hitl:channel:*")
+CONNECT_SECONDS = 2.0
+DELIVERY_SECONDS = 2.0
+
+Publish = Callable[[str, bytes], Awaitable[int]]
+"""Publishes bytes on a channel; answers how many subscribers received them."""
+
+
+class Subscription:
+    """A confirmed pattern subscription: it exists in Redis before anybody holds one."""
+
+    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...]) -> None:
+        self._pubsub = pubsub
+        self._patterns = patterns
+
+    async def confirm(self) -> None:
+        await self._pubsub.psubscribe(*self._patterns)
+        for _ in self._patterns:
+            await self._pubsub.parse_response(block=True, timeout=CONNECT_SECONDS)
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
+        async for message in self._pubsub.listen():
+            if message["type"] == "pmessage":
+                yield message["channel"].decode(errors="replace"), message["data"]
+
+    async def close(self) -> None:
+        # fakeredis goes on counting a subscriber that only closed its connection.
+        with contextlib.suppress(RedisError, OSError):
+            await self._pubsub.punsubscribe()
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+
+
+class Bus:
+    """One Redis. Publishing through it returns only when the tap has seen the message.
+
+    So in one process the order of a history is the order in which things happened, and each message is known to
+    come from the seat that published it.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, description: str) -> None:
+        self._redis = client
+        self.description = description
+        self._tap: Subscription | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._announced: dict[tuple[str, bytes], deque[tuple[str, asyncio.Future[None]]]] = {}
+        self._seen = asyncio.Event()
+
+    def publisher(self, seat: str) -> Publish:
+        """How `seat` publishes: what passes through it is recorded as that seat's."""
+
+        async def publish(channel: str, wire: bytes) -> int:
+            return await self._publish(seat, channel, wire)
+
+        return publish
+
+    async def subscribe(self, *patterns: str) -> Subscription:
+        subscription = Subscription(self._redis.pubsub(), patterns)
+        await subscription.confirm()
+        return subscription
+
+    async def tap(self, recorder: Recorder) -> None:
+        """Record every message on the channels of the agreement from now on."""
+        self._tap = await self.subscribe(*PATTERNS)
+        self._task = asyncio.create_task(self._listen(self._tap, recorder), name="redis tap")
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until the tap has seen nothing for that long. Raises HarnessError when the tap was cut off."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self._seen.clear()
+                await asyncio.wait_for(self._seen.wait(), seconds)
+        if self._task is not None and self._task.done():
+            raise HarnessError(f"the connection to {self.description} was lost during the run; its history has a gap")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._tap is not None:
+            await self._tap.close()
+        await self._redis.aclose()
+
+    async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
+        if self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
+            return int(await self._redis.publish(channel, wire))
+        seen = asyncio.get_running_loop().create_future()
+        waiting = self._announced.setdefault((channel, wire), deque())
+        waiting.append((seat, seen))
+        try:
+            receivers = int(await self._redis.publish(channel, wire))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(seen, DELIVERY_SECONDS)
+            return receivers
+        finally:
+            if (seat, seen) in waiting:
+                waiting.remove((seat, seen))
+            if not waiting:
+                self._announced.pop((channel, wire), None)
+
+    async def _listen(self, subscription: Subscription, recorder: Recorder) -> None:
+        async for channel, wire in subscription:
+            waiting = self._announced.get((channel, wire))
+            seat, seen = waiting.popleft() if waiting else (None, None)
+            recorder.record("published", {"channel": channel, "wire": encode(wire)}, seat=seat, about=ids_of(wire))
+            if seen is not None and not seen.done():
+                seen.set_result(None)
+            self._seen.set()
+
+
+_PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)
+
+
+@contextlib.asynccontextmanager
+async def open_bus(url: str | None) -> AsyncIterator[Bus]:
+    """The Redis at `url`, or an embedded one. Raises HarnessError within three seconds if it cannot be reached."""
+    bus = _embedded() if url is None else await _connected(url)
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+def _embedded() -> Bus:
+    import fakeredis
+
+    server = fakeredis.FakeServer()
+    return Bus(fakeredis.FakeAsyncRedis(server=server), f"embedded (fakeredis {fakeredis.__version__})")
+
+
+async def _connected(url: str) -> Bus:
+    shown = without_password(url)
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    try:
+        client = redis.asyncio.Redis.from_url(url, **options)
+    except ValueError as error:
+        raise HarnessError(
+            f"--redis {shown}: {error}; give redis://, rediss:// or unix:// (also HARNESS_REDIS_URL)"
+        ) from error
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            info = await client.info("server")
+    except (RedisError, OSError, TimeoutError) as error:
+        await client.aclose()
+        raise HarnessError(
+            f"--redis {shown}: cannot be reached ({_reason(error)}); start it, correct the URL (also "
+            "HARNESS_REDIS_URL), or leave it out for the embedded one"
+        ) from error
+    return Bus(client, f"{shown} (Redis {info.get('redis_version', 'of unknown version')})")
+
+
+def without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user_and_host = f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=user_and_host))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return str(error).rstrip(".") or type(error).__name__

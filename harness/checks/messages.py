@@ -1,0 +1,328 @@
+"""What Aura publishes: how often, for what, and what stands in the bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from harness.checks.http import DATABASE_FIELDS, keys_within
+from harness.checks.registry import check
+from harness.checks.view import ABSENT, ALERT, CASE_ACTION, RAG_STATUS, Cause, Message, View
+from harness.reproduce import command, curl, listen
+from harness.schema import Violation
+from harness.verdict import Finding
+
+CATEGORIES = {ALERT: "AI_DETECT", RAG_STATUS: "RAG_STATUS", CASE_ACTION: "CASE_ACTION"}
+_SCHEMAS = {ALERT: "alert", RAG_STATUS: "rag-status", CASE_ACTION: "case-action"}
+_COMMON = ("/type", "/category", "/message", "/timestamp")
+_DECISION = ("/approved", "/action_type", "/status_code")
+
+# What Instant.parse takes since Java 12, as far as Aura writes it (redis-messages §2.1).
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_UTC = ("Z", "+00:00", "-00:00")
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u([0-9a-fA-F]{4})")
+
+
+@check("publish.once")
+def once(view: View) -> Iterator[Finding | None]:
+    for cause in view.causes:
+        if not (cause.exchange and cause.due):
+            continue
+        messages = [message for message in view.told.get(cause.event.seq, ()) if message.channel == CASE_ACTION]
+        yield None if len(messages) == 1 else _miscounted(view, cause, messages, "publish.once", 1)
+
+
+@check("publish.none-when-refused")
+def none_when_refused(view: View) -> Iterator[Finding | None]:
+    for cause in view.causes:
+        if cause.exchange and cause.exchange.refused:
+            messages = list(view.told.get(cause.event.seq, ()))
+            yield None if not messages else _miscounted(view, cause, messages, "publish.none-when-refused", 0)
+
+
+@check("publish.alert-high")
+def alert_high(view: View) -> Iterator[Finding | None]:
+    yield from _told_when_due(view, ALERT, "publish.alert-high")
+
+
+@check("publish.rag-success")
+def rag_success(view: View) -> Iterator[Finding | None]:
+    yield from _told_when_due(view, RAG_STATUS, "publish.rag-success")
+
+
+def _told_when_due(view: View, channel: str, clause: str) -> Iterator[Finding | None]:
+    for cause in view.causes:
+        if cause.channel == channel:
+            messages = [message for message in view.told.get(cause.event.seq, ()) if message.channel == channel]
+            yield None if len(messages) == int(cause.due) else _miscounted(
+                view, cause, messages, clause, int(cause.due)
+            )
+
+
+@check("publish.echo")
+def echo(view: View) -> Iterator[Finding | None]:
+    for message in view.notifications:
+        cause = view.cause_of.get(message.event.seq)
+        if cause is None or cause.channel != CASE_ACTION or not isinstance(message.value, dict):
+            continue
+        wrong = [
+            (name, value)
+            for name, value in cause.ids.items()
+            if isinstance(value, str) and message.field(name) != value
+        ]
+        if not wrong:
+            yield None
+        for name, value in wrong:
+            seen = f"{_shown(message.field(name))} where the call said {_shown(value)}"
+            yield _finding(view, message, "publish.echo", f"{name} of the call", seen, f"/{name}")
+
+
+@check("publish.agree")
+def agree(view: View) -> Iterator[Finding | None]:
+    for message in view.notifications:
+        if message.channel != CASE_ACTION or not isinstance(message.value, dict):
+            continue
+        wrong = _violations(view, message, _DECISION)
+        for violation in wrong:
+            yield _violated(view, message, "publish.agree", violation)
+        if wrong:
+            continue
+        cause = view.cause_of.get(message.event.seq)
+        decided = cause.approved if cause else None
+        if decided is not None and message.field("approved") is not decided:
+            seen = f"approved: {_shown(message.field('approved'))} where the call said {_shown(decided)}"
+            yield _finding(view, message, "publish.agree", "the decision of the call", seen, "/approved")
+        else:
+            yield None
+
+
+@check("publish.common-fields")
+def common_fields(view: View) -> Iterator[Finding | None]:
+    for message in _readable(view):
+        wrong = [violation for violation in _violations(view, message, _COMMON) if not _other_category(violation)]
+        if not wrong:
+            yield None
+        for violation in wrong:
+            yield _violated(view, message, "publish.common-fields", violation)
+
+
+@check("publish.channel-category")
+def channel_category(view: View) -> Iterator[Finding | None]:
+    for message in _readable(view):
+        category = message.field("category")
+        if category not in CATEGORIES.values():
+            continue
+        expected = CATEGORIES.get(message.channel)
+        if category == expected:
+            yield None
+        elif expected is None:
+            known = f"one of {', '.join(CATEGORIES)}"
+            yield _finding(view, message, "publish.channel-category", known, f"channel {message.channel}")
+        else:
+            clause, seen = "publish.channel-category", f"category {category}"
+            yield _finding(view, message, clause, f"{expected} on {message.channel}", seen, "/category")
+
+
+@check("publish.event-fields")
+def event_fields(view: View) -> Iterator[Finding | None]:
+    for message in _readable(view):
+        wrong = [
+            violation
+            for violation in _violations(view, message)
+            if violation.pointer not in (*_COMMON, *_DECISION)
+        ]
+        if not wrong:
+            yield None
+        for violation in wrong:
+            yield _violated(view, message, "publish.event-fields", violation)
+
+
+@check("publish.utf8-json")
+def utf8_json(view: View) -> Iterator[Finding | None]:
+    for message in view.notifications:
+        if isinstance(message.value, dict):
+            yield None
+            continue
+        if message.text is ABSENT:
+            seen = "bytes that are not UTF-8"
+        elif message.text.startswith("\ufeff"):
+            seen = "a byte order mark"
+        elif message.value is ABSENT:
+            seen = "text that is not JSON"
+        else:
+            seen = f"a JSON {type(message.value).__name__}, not an object"
+        yield _finding(view, message, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
+
+
+@check("publish.unescaped")
+def unescaped(view: View) -> Iterator[Finding | None]:
+    for message in view.notifications:
+        if not isinstance(message.text, str):
+            continue
+        escaped = next((found for found in _ESCAPED.finditer(message.text) if int(found[1], 16) > 0x7F), None)
+        if escaped is not None:
+            seen = f"\\u{escaped[1]} at character {escaped.start() + 1}"
+            yield _finding(view, message, "publish.unescaped", "text outside ASCII as it stands", seen)
+        elif not message.text.isascii():
+            yield None
+
+
+@check("publish.timestamp-format")
+def timestamp_format(view: View) -> Iterator[Finding | None]:
+    for message in _readable(view):
+        stamp = message.field("timestamp")
+        if isinstance(stamp, str) and stamp:
+            fits = _INSTANT.fullmatch(stamp) and stamp.endswith(_UTC) and _moment(stamp)
+            expected = "ISO 8601 in UTC with an offset, as Instant.parse takes it"
+            yield None if fits else _finding(
+                view, message, "publish.timestamp-format", expected, _shown(stamp), "/timestamp"
+            )
+
+
+@check("publish.timestamp-within")
+def timestamp_within(view: View) -> Iterator[Finding | None]:
+    tolerance = timedelta(seconds=view.tolerance)
+    for message in _readable(view):
+        stamp, cause = _moment(message.field("timestamp")), view.cause_of.get(message.event.seq)
+        if stamp is None or cause is None:
+            continue
+        first, last = cause.moment - tolerance, message.event.moment + tolerance
+        if first <= stamp <= last:
+            yield None
+        else:
+            off = min(abs(stamp - first), abs(stamp - last))
+            seen = f"{message.field('timestamp')}, {off.total_seconds():g} s {'before' if stamp < first else 'after'}"
+            expected = "a timestamp between the start of the action and the publish"
+            yield _finding(view, message, "publish.timestamp-within", expected, seen, "/timestamp")
+
+
+@check("publish.after-feedback")
+def after_feedback(view: View) -> Iterator[Finding | None]:
+    for seq, messages in view.told.items():
+        for line, message in zip(view.logged.get(seq, ()), messages, strict=False):
+            yield None if line.event.seq < message.event.seq else _finding(
+                view,
+                message,
+                "publish.after-feedback",
+                "the feedback line before the publish",
+                f"the message was event {message.event.seq}, its line {line.event.seq}",
+            )
+
+
+@check("publish.no-database-fields")
+def no_database_fields(view: View) -> Iterator[Finding | None]:
+    for message in _readable(view):
+        found = [name for name in DATABASE_FIELDS if name in keys_within(message.value)]
+        yield None if not found else _finding(
+            view,
+            message,
+            "publish.no-database-fields",
+            "neither history_id nor fi_doc_updated in a message of Aura's",
+            " and ".join(found),
+        )
+
+
+@check("publish.message-text")
+def message_text(view: View) -> Iterator[Finding | None]:
+    texts = {
+        (sample.channel, sample.value.get("approved")): sample.value["message"]
+        for sample in view.agreement.samples.values()
+        if sample.channel in CATEGORIES and sample.keeper == "aura"
+    }
+    for message in _readable(view):
+        approved = message.field("approved")
+        expected = texts.get((message.channel, approved if isinstance(approved, bool) else None))
+        if expected is None or not message.field("message") or message.field("message") is ABSENT:
+            continue
+        yield None if message.field("message") == expected else _finding(
+            view, message, "publish.message-text", expected, _shown(message.field("message")), "/message"
+        )
+
+
+@check("delivery.nothing-invented")
+def nothing_invented(view: View) -> Iterator[Finding | None]:
+    for message in view.notifications:
+        known = message.event.seq in view.cause_of
+        yield None if known else _finding(
+            view, message, "delivery.nothing-invented", "a message for something that took place", "no such event"
+        )
+
+
+def _readable(view: View) -> Iterator[Message]:
+    return (message for message in view.notifications if isinstance(message.value, dict))
+
+
+def _violations(view: View, message: Message, pointers: tuple[str, ...] = ()) -> list[Violation]:
+    """Where the message differs from the schema of its channel; on an unknown channel, from the common one."""
+    key = ("violations", message.event.seq)
+    if key not in view.cache:
+        schema = _SCHEMAS.get(message.channel, "notification")
+        view.cache[key] = view.validators[schema].violations(message.value)
+    found: tuple[Violation, ...] = view.cache[key]
+    return [violation for violation in found if not pointers or violation.pointer in pointers]
+
+
+def _other_category(violation: Violation) -> bool:
+    """A category of the three on the wrong channel is another clause's matter."""
+    return violation.pointer == "/category" and violation.value in CATEGORIES.values()
+
+
+def _violated(view: View, message: Message, clause: str, violation: Violation) -> Finding:
+    expected = f"{violation.pointer or 'the message'} as in the document"
+    seen = f"{violation.pointer or 'the message'} {violation.reason}"
+    return _finding(view, message, clause, expected, seen, violation.pointer)
+
+
+def _finding(
+    view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = ""
+) -> Finding:
+    cause = view.cause_of.get(message.event.seq)
+    events = (*((cause.event.seq,) if cause else ()), message.event.seq)
+    return Finding(
+        clause=clause,
+        expected=expected,
+        seen=seen,
+        pointer=pointer,
+        evidence=f"PUBLISH {message.channel}\n{message.wire.decode(errors='backslashreplace')}",
+        events=events,
+        reproduce=_reproduce(view, cause, message.channel),
+    )
+
+
+def _miscounted(view: View, cause: Cause, messages: list[Message], clause: str, due: int) -> Finding:
+    expected = f"{due or 'no'} message{'s' if due != 1 else ''} on {cause.channel}"
+    named = ", ".join(f"{name} {value}" for name, value in cause.ids.items() if isinstance(value, str))
+    if cause.exchange:
+        named += f", answered {cause.exchange.status}"
+    return Finding(
+        clause=clause,
+        expected=expected,
+        seen=f"{len(messages)} for {named}",
+        evidence="\n".join(message.wire.decode(errors="backslashreplace") for message in messages),
+        events=(cause.event.seq, *(message.event.seq for message in messages)),
+        reproduce=_reproduce(view, cause, cause.channel),
+    )
+
+
+def _reproduce(view: View, cause: Cause | None, channel: str) -> tuple[str, ...]:
+    if cause and cause.exchange:
+        return listen(channel), curl(cause.event)
+    return listen(channel), command(view.history.run)
+
+
+def _moment(stamp: Any) -> datetime | None:
+    """The instant, if the text names one. Nanoseconds are cut to what Python keeps."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", stamp))
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is ABSENT else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,49 @@
+"""Time, ids and the seed of a run, passed in wherever they are used, so that a run can be repeated exactly."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a run reads the time from. Both readings never go back, and agree with each other."""
+
+    def now(self) -> datetime:
+        """The moment, aware, in UTC."""
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+
+
+class WallClock:
+    """The machine's time, stepped by its monotonic clock: a correction of the system time cannot reorder events."""
+
+    def __init__(self) -> None:
+        self._began = datetime.now(UTC)
+        self._origin = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._began + timedelta(seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._origin
+
+
+class Ids:
+    """Ids that name their run, so that its traffic can be told from everybody else's."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self._counts: dict[str, int] = {}
+
+    def next(self, kind: str) -> str:
+        """`h7-case-0001`, `h7-case-0002`, … for the kind `case` of the run `h7`."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return f"{self.run}-{kind}-{self._counts[kind]:04d}"
+
+
+def fresh_seed() -> int:
+    return random.SystemRandom().randrange(1, 1_000_000)

@@ -1,0 +1,210 @@
+"""What a gate run drives: the samples of the documents, curated calls, generated traffic, and HTTP fuzzing.
+
+It drives and records; what was kept and what was broken is said by the checks, from the history alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import platform
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import IO, Any
+
+import httpx2
+
+from harness import __version__, tokens
+from harness.agreement import Agreement, Sample
+from harness.aura.actions import Actions, Feedback, feedback_writer
+from harness.aura.app import create_app
+from harness.aura.publishers import Publishers
+from harness.aura.settings import Settings
+from harness.bus import Bus, open_bus
+from harness.cases import Call, Caller, curated
+from harness.clock import Clock, Ids, WallClock
+from harness.fuzz import BASE_URL, Fuzz
+from harness.generate import Detection, RagRun, Traffic
+from harness.history import History, Recorder, ids_of
+from harness.http import App, Tap, across_loops
+
+SEATS = ("aura",)
+REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag")
+TENANT = "7"
+QUIET_SECONDS = 1.0
+
+Progress = Callable[[str, int, int | None], None]
+"""Told the phase, how much of it is done, and how much there is in all, if that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    redis_url: str | None = None
+    seed: int = 0
+    examples: int = 200
+    """Generated inputs of each kind; Schemathesis gets a quarter of it."""
+    command: Sequence[str] = ("aura-harness", "gate")
+    """What repeats this run."""
+
+
+async def run(
+    agreement: Agreement,
+    options: Options,
+    settings: Settings,
+    *,
+    out: IO[str] | None = None,
+    progress: Progress = lambda phase, done, total: None,
+) -> tuple[History, bool]:
+    """The history of a run, written to `out` as it grows, and whether the run came to its end.
+
+    An interrupted run keeps what it recorded. Raises HarnessError when Redis or Schemathesis cannot be worked with.
+    """
+    clock = WallClock()
+    recorder = Recorder(clock, out)
+    async with open_bus(options.redis_url) as bus:
+        recorder.record("run", _described(agreement, options, bus))
+        await bus.tap(recorder)
+        publishers = Publishers(settings, bus.publisher("aura"), clock)
+        actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
+        app = create_app(settings, actions, clock)
+        caller = Caller(settings.jwt_secret, TENANT, clock.now())
+
+        def inspect(authorization: str | None) -> Mapping[str, str]:
+            return tokens.inspect(authorization, settings.jwt_secret, clock.now())
+
+        gate = Gate(
+            agreement=agreement,
+            options=options,
+            recorder=recorder,
+            bus=bus,
+            aura=Tap(app, recorder, clock, inspect, "aura"),
+            publishers=publishers,
+            caller=caller,
+            progress=progress,
+        )
+        try:
+            await gate.drive()
+        except asyncio.CancelledError:
+            recorder.record("step", {"do": "interrupted"})
+            return recorder.history(), False
+    return recorder.history(), True
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One run, set up: the seat, how to call it, and what it publishes with."""
+
+    agreement: Agreement
+    options: Options
+    recorder: Recorder
+    bus: Bus
+    aura: App
+    publishers: Publishers
+    caller: Caller
+    progress: Progress
+
+    async def drive(self) -> None:
+        examples = self.options.examples
+        ids = Ids(f"h{self.options.seed}")
+        traffic = Traffic(self.options.seed, ids)
+        await self._phase("samples", self.agreement.samples.values(), self._sample)
+        await self._phase("curated calls", curated(traffic, self.caller), self._call)
+        await self._phase("generated calls", traffic.valid_calls(examples), self._post)
+        await self._phase("detections", traffic.detections(examples), self._detect)
+        await self._phase("RAG runs", traffic.rag_runs(examples), self._rag)
+        await self._fuzz(ids)
+        self.progress("waiting for quiet", 0, None)
+        await self.bus.quiet(QUIET_SECONDS)
+
+    async def _phase(self, name: str, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
+        listed = list(items)
+        for done, item in enumerate(listed):
+            self.progress(name, done, len(listed))
+            await play(item)
+        self.progress(name, len(listed), len(listed))
+
+    async def _sample(self, sample: Sample) -> None:
+        """Cause what the sample shows: its call, or the event that Aura tells with its message."""
+        value = sample.value
+        match sample.schema:
+            case "record-request":
+                await self._call(Call(sample.name, sample.wire, self.caller.headers()))
+            case "case-action":
+                await self._post({name: value[name] for name in ("case_id", "request_id", "executor_id", "approved")})
+            case "alert":
+                await self._detect(Detection(value["case_id"], value["severity"], value["score"]))
+            case "rag-status":
+                await self._rag(RagRun(value["rag_document_id"], value["chunks_added"], succeeded=True))
+
+    async def _post(self, body: Mapping[str, Any]) -> None:
+        wire = json.dumps(body, ensure_ascii=False).encode()
+        await self._call(Call("generated", wire, self.caller.headers()))
+
+    async def _call(self, call: Call) -> None:
+        transport = httpx2.ASGITransport(app=self.aura)  # type: ignore[arg-type]
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
+
+    async def _detect(self, detection: Detection) -> None:
+        data = {"do": "detect", **dataclasses.asdict(detection)}
+        self.recorder.record("step", data, about={"case": detection.case_id})
+        await self.publishers.case_created(detection.case_id, detection.severity, detection.score)
+
+    async def _rag(self, rag: RagRun) -> None:
+        self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
+        await self.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+
+    async def _fuzz(self, ids: Ids) -> None:
+        calls = 0
+
+        def counted() -> None:
+            nonlocal calls
+            calls += 1
+            self.progress("Schemathesis", calls, None)
+
+        fuzz = Fuzz(
+            specification=self.agreement.root / "openapi.yaml",
+            app=across_loops(self.aura, asyncio.get_running_loop()),
+            headers={"X-Tenant-ID": TENANT},
+            token=self.caller.authorization.removeprefix("Bearer "),
+            ids=ids,
+            seed=self.options.seed,
+            examples=max(1, self.options.examples // 4),
+            on_case=counted,
+        )
+        try:
+            failures = await asyncio.to_thread(fuzz.run)
+        except asyncio.CancelledError:
+            fuzz.stop()
+            raise
+        self.progress("Schemathesis", calls, calls)
+        for failure in failures:
+            self.recorder.record("fuzz", {"tool": "schemathesis", **dataclasses.asdict(failure)})
+
+
+def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
+    return {
+        "harness": __version__,
+        "agreement": agreement.version,
+        "seats": dict.fromkeys(SEATS, "simulated"),
+        "reach": list(REACH),
+        "redis": bus.description,
+        "seed": options.seed,
+        "examples": options.examples,
+        "tolerance": 0.0,
+        "command": list(options.command),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("starlette", "redis", "fakeredis", "schemathesis")},
+        },
+    }
+
+
+def _tapped(feedback: Feedback, recorder: Recorder) -> Feedback:
+    def write(line: str) -> None:
+        feedback(line)
+        recorder.record("feedback", {"line": line}, seat="aura", about=ids_of(line.encode()))
+
+    return write

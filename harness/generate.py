@@ -1,0 +1,121 @@
+"""Seeded traffic for a run: record calls, detections and RAG runs as people and systems would cause them.
+
+The shapes are written by hand, because a schema does not know which values have broken software before; Faker
+writes the people's texts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.clock import Ids
+
+Json = dict[str, Any]
+
+# Each has broken somebody's code: quotes and line ends, bidirectional text, joined emoji, combining marks, markup.
+AWKWARD = (
+    "",
+    " ",
+    "승인합니다 👍🏽 확인 완료",
+    '그는 "승인"이라고 말했다',
+    "첫 줄\n둘째 줄\r\n셋째 줄\t끝",
+    "C:\\경로\\파일 \\u0041 \\n",
+    "👨‍👩‍👧‍👦🏳️‍🌈🇰🇷",
+    "가각힣 ㄱㄴㄷ 한글",
+    "שלום עליכם ‏مرحبا",
+    "e\u0301\u0302\u0303 Zürich naïve",
+    "<script>alert('x')</script> & &amp;",
+    '{"case_id": "other", "approved": false}',
+    "null",
+    "true",
+    "0",
+    "$HOME `id` %s {case_id} ${x}",
+    "'; DROP TABLE case_action_history; --",
+    "\u2028\u2029\u00a0\u200b\ufeff",
+    "\x7f\x80\x9f",
+    "\x01\x1f",
+    "𝒳 𠮷野家 🂡",
+)
+LONG = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    case_id: str
+    severity: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RagRun:
+    rag_document_id: str
+    chunks_added: int
+    succeeded: bool
+
+
+class Traffic:
+    """A stream of inputs that depends only on its seed. Every case, request and document id names the run."""
+
+    def __init__(self, seed: int, ids: Ids) -> None:
+        from faker import Faker
+
+        self._random = random.Random(seed)
+        self._ids = ids
+        self._faker = Faker(["ko_KR", "en_US"], use_weighting=False)
+        self._faker.seed_instance(seed)
+
+    def valid_calls(self, count: int) -> Iterator[Json]:
+        """Bodies of record calls that must be accepted."""
+        for index in range(count):
+            yield self.call(index)
+
+    def call(self, index: int = 0) -> Json:
+        """One valid body. Over a run of indexes every awkward text, a 64 KiB comment and each absence appears."""
+        body: Json = {
+            "case_id": self._ids.next("case"),
+            "request_id": self._ids.next("request"),
+            "executor_id": self._random.choice([self._faker.user_name, self._faker.name, self._faker.email])(),
+            "approved": self._random.random() < 0.6,
+        }
+        body |= self._optional("comment", partial(self._comment, index))
+        body |= self._optional("doc_key", self._doc_key)
+        if self._random.random() < 0.1:
+            body["client_version"] = self._random.choice(["1.4.2", 7, None, {"build": "한"}, [1, 2]])
+        keys = list(body)
+        self._random.shuffle(keys)
+        return {key: body[key] for key in keys}
+
+    def detections(self, count: int) -> Iterator[Detection]:
+        """Half of them HIGH."""
+        for _ in range(count):
+            severity = self._random.choice(["HIGH", "HIGH", "HIGH", "MEDIUM", "LOW", "INFO"])
+            score = self._random.choice([0.0, 1.0, 0.85, 1e-9, self._random.random()])
+            yield Detection(self._ids.next("case"), severity, score)
+
+    def rag_runs(self, count: int) -> Iterator[RagRun]:
+        """Three of four succeed."""
+        for _ in range(count):
+            chunks = self._random.choice([0, 1, 12, self._random.randrange(100_000)])
+            yield RagRun(self._ids.next("document"), chunks, self._random.random() < 0.75)
+
+    def _optional(self, name: str, make: Any) -> Json:
+        choice = self._random.random()
+        if choice < 0.1:
+            return {}
+        return {name: None if choice < 0.2 else make()}
+
+    def _comment(self, index: int) -> str:
+        if index % 100 == 99:
+            filler = self._faker.sentence() + " 👍 "
+            return (filler * (LONG // len(filler.encode()) + 1)).encode()[:LONG].decode(errors="ignore")
+        if index % 3 == 0:
+            return AWKWARD[index // 3 % len(AWKWARD)]
+        return str(self._random.choice([self._faker.sentence, self._faker.text, self._faker.catch_phrase])())
+
+    def _doc_key(self) -> str:
+        company, number = self._random.randrange(1000, 10_000), self._random.randrange(10**9, 10**10)
+        return f"{company}-{number}-{self._random.randrange(2020, 2027)}"

@@ -1,0 +1,171 @@
+"""What a run observed, in order: one event a line of JSON, complete enough to be judged again tomorrow."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Protocol, overload
+
+from harness.errors import UsageError
+
+KINDS = frozenset(
+    "run http published hitl_request hitl_signal feedback stored broadcast refetch fault step fuzz".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observed thing. `at` counts seconds from the start of the run, `wall` is the same moment in ISO 8601."""
+
+    seq: int
+    at: float
+    wall: str
+    kind: str
+    seat: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.wall)
+
+
+class History(Sequence[Event]):
+    """The events of one run. The first is of kind `run` and says what the run was: seats, reach, tolerances."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = tuple(events)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | Sequence[Event]:
+        return self._events[index]
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def of(self, kind: str) -> tuple[Event, ...]:
+        return self._by_kind.get(kind, ())
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        return self._events[0].data
+
+    @cached_property
+    def _by_kind(self) -> dict[str, tuple[Event, ...]]:
+        kinds: dict[str, list[Event]] = {}
+        for event in self._events:
+            kinds.setdefault(event.kind, []).append(event)
+        return {kind: tuple(events) for kind, events in kinds.items()}
+
+
+class _Clock(Protocol):
+    def now(self) -> datetime: ...
+    def elapsed(self) -> float: ...
+
+
+class Recorder:
+    """The one writer of a history. Each event is on disk, if there is a file, before `record` returns."""
+
+    def __init__(self, clock: _Clock, out: IO[str] | None = None) -> None:
+        self._clock = clock
+        self._out = out
+        self._events: list[Event] = []
+
+    def record(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        seat: str | None = None,
+        about: Mapping[str, object] | None = None,
+    ) -> Event:
+        """`about` keeps only the ids that are text: what is not cannot correlate anything."""
+        assert kind in KINDS, kind
+        event = Event(
+            seq=len(self._events),
+            at=round(self._clock.elapsed(), 6),
+            wall=wall(self._clock.now()),
+            kind=kind,
+            seat=seat,
+            about={key: value for key, value in (about or {}).items() if isinstance(value, str) and _is_text(value)},
+            data=data,
+        )
+        self._events.append(event)
+        if self._out is not None:
+            self._out.write(to_line(event))
+            self._out.flush()
+        return event
+
+    def history(self) -> History:
+        return History(self._events)
+
+
+def wall(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def encode(wire: bytes) -> str | dict[str, str]:
+    """Bytes as JSON: UTF-8 text as it stands, anything else as `{"base64": …}`. `decode` gives the same bytes."""
+    try:
+        return wire.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(wire).decode("ascii")}
+
+
+def decode(value: str | Mapping[str, str]) -> bytes:
+    return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])
+
+
+def ids_of(body: bytes) -> dict[str, object]:
+    """The ids that correlate a request or a message, as far as its bytes can be read."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {name: value.get(f"{name}_id") for name in ("case", "request")}
+
+
+def to_line(event: Event) -> str:
+    return json.dumps(asdict(event), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def load(path: Path) -> History:
+    """Read a recorded history. Raises UsageError that names file and line."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            events = list(_parse(path, lines))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}; give a file that --history wrote") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: this is not UTF-8 text; give a file that --history wrote") from error
+    if not events or events[0].kind != "run":
+        raise UsageError(f"{path}:1: a history begins with an event of kind `run`; give a file that --history wrote")
+    return History(events)
+
+
+def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
+    for number, line in enumerate(lines, 1):
+        try:
+            event = Event(**json.loads(line))
+            event.moment  # noqa: B018  (a wall time that does not parse is a broken line)
+            if event.kind not in KINDS:
+                raise ValueError(f"unknown kind {event.kind!r}")
+            if not isinstance(event.data, dict) or not isinstance(event.about, dict):
+                raise ValueError("`data` and `about` are objects")
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{path}:{number}: this line is not an event of a history ({error})") from error
+        yield event
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)

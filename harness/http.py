@@ -1,0 +1,128 @@
+"""HTTP towards Aura: the tap that records every exchange, and a bridge for callers that live in another thread.
+
+A seat is an ASGI application, so one tap serves every caller, and nothing between caller and seat needs a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from harness.clock import Clock
+from harness.history import Recorder, encode, ids_of, wall
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Inspect = Callable[[str | None], Mapping[str, str]]
+"""What a history may say of an `Authorization` header."""
+
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+FAILED = b'{"detail":"Internal Server Error"}'
+
+
+class Tap:
+    """Records each exchange with the application behind it, when the answer is complete.
+
+    An application that raises is answered for with 500, as a server would, and the exception is recorded.
+    """
+
+    def __init__(self, app: App, recorder: Recorder, clock: Clock, inspect: Inspect, seat: str) -> None:
+        self._app = app
+        self._recorder = recorder
+        self._clock = clock
+        self._inspect = inspect
+        self._seat = seat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, moment = self._clock.elapsed(), self._clock.now()
+        request = await read_body(receive)
+        headers = headers_of(scope["headers"])
+        asked = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "query": scope.get("query_string", b"").decode("latin-1"),
+            "headers": {name: "***" if name in SECRET_HEADERS else value for name, value in headers.items()},
+            "auth": dict(self._inspect(headers.get("authorization"))),
+            "body": encode(request),
+            "began": round(began, 6),
+            "began_wall": wall(moment),
+        }
+        answer: dict[str, Any] = {"status": None, "answer_headers": {}, "answer": b""}
+
+        async def tapped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer["status"] = message["status"]
+                answer["answer_headers"] = headers_of(message.get("headers", ()))
+            elif message["type"] == "http.response.body":
+                answer["answer"] += message.get("body", b"")
+            await send(message)
+
+        try:
+            await self._app(scope, _replay(request), tapped)
+        except Exception as error:
+            answer["error"] = repr(error)
+            if answer["status"] is None:
+                kind = [(b"content-type", b"application/json")]
+                await tapped({"type": "http.response.start", "status": 500, "headers": kind})
+                await tapped({"type": "http.response.body", "body": FAILED})
+        data = {**asked, **answer, "answer": encode(answer["answer"])}
+        self._recorder.record("http", data, seat=self._seat, about=ids_of(request))
+
+
+def across_loops(app: App, loop: asyncio.AbstractEventLoop) -> App:
+    """`app`, which lives on `loop`, for a caller on another loop in another thread."""
+
+    async def bridge(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = await read_body(receive)
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        running = asyncio.run_coroutine_threadsafe(_call(app, scope, request, keep), loop)
+        await asyncio.wrap_future(running)
+        for message in messages:
+            await send(message)
+
+    return bridge
+
+
+async def _call(app: App, scope: Scope, request: bytes, send: Send) -> None:
+    await app(scope, _replay(request), send)
+
+
+async def read_body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _replay(request: bytes) -> Receive:
+    messages = [{"type": "http.request", "body": request, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    return receive
+
+
+def headers_of(raw: Any) -> dict[str, str]:
+    """Lower-case names; a header sent twice is joined by a comma, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers

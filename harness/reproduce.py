@@ -1,0 +1,55 @@
+"""How to see a finding again: a curl, a redis-cli, the command of the run. Secrets are named, never shown."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from harness.history import Event, decode
+
+_DROPPED = frozenset({"host", "content-length", "connection", "accept-encoding", "accept", "user-agent"})
+_TOKENS = {
+    "valid": "",
+    "unclear": "a valid token, its scheme spelled bearer",
+    "missing": "",
+    "malformed": "something that is no bearer token",
+    "alg-none": "a token with alg none and no signature",
+    "wrong-signature": "a token signed with another secret",
+    "expired": "an expired token",
+}
+
+
+def command(run: Mapping[str, Any]) -> str:
+    """The command that repeats the whole run."""
+    return shlex.join(run["command"])
+
+
+def curl(event: Event) -> str:
+    """The call of an `http` event, against $HARNESS_AURA_URL with $HARNESS_TOKEN."""
+    data = event.data
+    parts = ["curl", "-i", *(["-I"] if data["method"] == "HEAD" else ["-X", data["method"]])]
+    query = f"?{data['query']}" if data["query"] else ""
+    parts.append(f'"$HARNESS_AURA_URL"{shlex.quote(data["path"] + query)}')
+    for name, value in data["headers"].items():
+        if name == "authorization":
+            if data["auth"]["token"] != "missing":
+                parts.append('-H "Authorization: Bearer $HARNESS_TOKEN"')
+        elif name not in _DROPPED and not name.startswith("x-schemathesis"):
+            parts.append(f"-H {shlex.quote(f'{name}: {value}')}")
+    body = decode(data["body"])
+    prefix = ""
+    if body:
+        if isinstance(data["body"], str):
+            parts.append(f"--data-binary {shlex.quote(data['body'])}")
+        else:
+            prefix = f"echo {base64.b64encode(body).decode()} | base64 -d | "
+            parts.append("--data-binary @-")
+    token = _TOKENS.get(data["auth"]["token"], "")
+    return prefix + " ".join(parts) + (f"  # HARNESS_TOKEN: {token}" if token else "")
+
+
+def listen(channel: str) -> str:
+    """How to see what is published on a channel."""
+    return f'redis-cli -u "$HARNESS_REDIS_URL" SUBSCRIBE {shlex.quote(channel)}'

@@ -1,0 +1,59 @@
+"""JSON Web Tokens as Aura takes them: made for a run, and looked at by the HTTP tap without keeping any."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+
+LIFETIME = timedelta(hours=1)
+
+
+def mint(secret: str, tenant: str, now: datetime, *, user: str = "harness", lifetime: timedelta = LIFETIME) -> str:
+    """A signed token; a negative `lifetime` gives an expired one."""
+    return jwt.encode(claims(tenant, now, user=user, lifetime=lifetime), secret, algorithm="HS256")
+
+
+def unsigned(tenant: str, now: datetime) -> str:
+    """A token that claims `alg: none` and carries no signature."""
+    return ".".join((_part({"alg": "none", "typ": "JWT"}), _part(claims(tenant, now)), ""))
+
+
+def claims(
+    tenant: str, now: datetime, *, user: str = "harness", lifetime: timedelta = LIFETIME
+) -> dict[str, Any]:
+    issued = int(now.timestamp())
+    return {"sub": user, "tenant_id": tenant, "iat": issued, "exp": issued + int(lifetime.total_seconds())}
+
+
+def inspect(authorization: str | None, secret: str, now: datetime) -> dict[str, str]:
+    """What a history may say of an `Authorization` header: the `token`'s state and, when it is valid, its `tenant`.
+
+    States: `missing`, `malformed`, `alg-none`, `wrong-signature`, `expired`, `valid`, and `unclear` for a scheme that
+    is spelled `bearer`: the documents do not say whether that is one.
+    """
+    if authorization is None or not authorization.strip():
+        return {"token": "missing"}
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme != "Bearer":
+        return {"token": "unclear" if scheme.lower() == "bearer" else "malformed"}
+    try:
+        if str(jwt.get_unverified_header(token).get("alg", "")).lower() == "none":
+            return {"token": "alg-none"}
+        found = jwt.decode(
+            token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False}
+        )
+        if float(found["exp"]) <= now.timestamp():
+            return {"token": "expired"}
+        return {"token": "valid", "tenant": str(found["tenant_id"])}
+    except jwt.InvalidSignatureError:
+        return {"token": "wrong-signature"}
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        return {"token": "malformed"}
+
+
+def _part(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()

@@ -1,0 +1,77 @@
+"""What a check says: findings, one verdict per clause, and what they mean for the exit code of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["kept", "broken", "unproven"]
+Level = Literal["must", "should"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violation. `expected` is the same for equal findings; `seen`, `evidence` and `reproduce` are this one's."""
+
+    clause: str
+    expected: str
+    seen: str
+    pointer: str = ""
+    """JSON pointer into the message or answer; empty for the whole."""
+    evidence: str = ""
+    """What was on the wire, as text."""
+    events: tuple[int, ...] = ()
+    """The `seq` of the events in the history."""
+    reproduce: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run says of one clause. `exercised` counts the occasions on which it could have been broken."""
+
+    clause: str
+    seat: str
+    level: Level
+    outcome: Outcome
+    exercised: int = 0
+    reason: str = ""
+    """Why it is unproven."""
+    in_reach: bool = True
+    """Whether this run could have proven it."""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Equal findings: the same clause broken in the same way."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> Finding:
+        return self.findings[0]
+
+
+def grouped(findings: Iterable[Finding]) -> tuple[Group, ...]:
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.clause, finding.pointer, finding.expected), []).append(finding)
+    return tuple(Group(tuple(same)) for same in groups.values())
+
+
+def exit_code(verdicts: Collection[Verdict], required: Collection[str] = ()) -> int:
+    """0: every `must` in reach is kept. 1: a `must` is broken. 3: none is broken, but one that counts is unproven.
+
+    `required` names clauses that count whether or not they are a `must` and in reach.
+    """
+
+    def counts(verdict: Verdict) -> bool:
+        return verdict.clause in required or (verdict.level == "must" and verdict.in_reach)
+
+    outcomes = {verdict.outcome for verdict in verdicts if counts(verdict)}
+    if "broken" in outcomes:
+        return 1
+    if "unproven" in outcomes or "kept" not in outcomes:
+        return 3
+    return 0
