@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -43,7 +42,3 @@ class Ids:
         """`h7-case-0001`, `h7-case-0002`, … for the kind `case` of the run `h7`."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return f"{self.run}-{kind}-{self._counts[kind]:04d}"
-
-
-def fresh_seed() -> int:
-    return random.SystemRandom().randrange(1, 1_000_000)

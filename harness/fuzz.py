@@ -5,6 +5,7 @@ Each failure goes into the history and is judged with everything else, so a reco
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from harness.clock import Ids
 from harness.errors import HarnessError
-from harness.http import App
+from harness.http import App, Receive, Scope, Send, read_body, replay
 
 BASE_URL = "http://aura"
 
@@ -65,8 +66,7 @@ class Fuzz:
         import schemathesis
 
         loaded = schemathesis.openapi.from_path(self.specification, config=self._config())
-        loaded.app = self.app
-        loaded.hook("before_call")(self._before_call)
+        loaded.app = self._marking
         return loaded
 
     def _config(self) -> Any:
@@ -85,17 +85,29 @@ class Fuzz:
             }
         )
 
-    def _before_call(self, context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    async def _marking(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ids that name the run, where the invented ones are ids at all: what a call causes can then be told apart."""
-        self.on_case()
-        if isinstance(case.body, dict):
-            ours = {
-                name: self.ids.next(kind)
-                for name, kind in (("case_id", "case"), ("request_id", "request"))
-                if isinstance(case.body.get(name), str) and case.body[name]
-            }
-            if ours:
-                case.body = {**case.body, **ours}
+        if scope["type"] == "http":
+            self.on_case()
+            body = self._marked(await read_body(receive))
+            length = [(b"content-length", str(len(body)).encode())] if body else []
+            others = [header for header in scope["headers"] if header[0].lower() != b"content-length"]
+            scope, receive = {**scope, "headers": others + length}, replay(body)
+        await self.app(scope, receive, send)
+
+    def _marked(self, wire: bytes) -> bytes:
+        try:
+            body = json.loads(wire.decode())
+        except (ValueError, RecursionError):
+            return wire
+        if not isinstance(body, dict):
+            return wire
+        ours = {
+            name: self.ids.next(kind)
+            for name, kind in (("case_id", "case"), ("request_id", "request"))
+            if isinstance(body.get(name), str) and body[name]
+        }
+        return json.dumps({**body, **ours}).encode() if ours else wire
 
 
 def _failures(recorder: Any) -> list[Failure]:

@@ -42,9 +42,9 @@ Progress = Callable[[str, int, int | None], None]
 @dataclass(frozen=True, slots=True)
 class Options:
     redis_url: str | None = None
-    seed: int = 0
+    seed: int = 1
     examples: int = 200
-    """Generated inputs of each kind; Schemathesis gets a quarter of it."""
+    """Generated inputs of each kind; Schemathesis gets half as many."""
     command: Sequence[str] = ("aura-harness", "gate")
     """What repeats this run."""
 
@@ -55,16 +55,17 @@ async def run(
     settings: Settings,
     *,
     out: IO[str] | None = None,
+    began: Callable[[Mapping[str, Any]], None] = lambda run: None,
     progress: Progress = lambda phase, done, total: None,
 ) -> tuple[History, bool]:
     """The history of a run, written to `out` as it grows, and whether the run came to its end.
 
-    An interrupted run keeps what it recorded. Raises HarnessError when Redis or Schemathesis cannot be worked with.
+    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded. Raises HarnessError when Redis or Schemathesis cannot be worked with.
     """
     clock = WallClock()
     recorder = Recorder(clock, out)
     async with open_bus(options.redis_url) as bus:
-        recorder.record("run", _described(agreement, options, bus))
+        began(recorder.record("run", _described(agreement, options, bus)).data)
         await bus.tap(recorder)
         publishers = Publishers(settings, bus.publisher("aura"), clock)
         actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
@@ -171,7 +172,7 @@ class Gate:
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,
             seed=self.options.seed,
-            examples=max(1, self.options.examples // 4),
+            examples=max(1, self.options.examples // 2),
             on_case=counted,
         )
         try:

@@ -66,7 +66,7 @@ class Tap:
             await send(message)
 
         try:
-            await self._app(scope, _replay(request), tapped)
+            await self._app(scope, replay(request), tapped)
         except Exception as error:
             answer["error"] = repr(error)
             if answer["status"] is None:
@@ -98,7 +98,7 @@ def across_loops(app: App, loop: asyncio.AbstractEventLoop) -> App:
 
 
 async def _call(app: App, scope: Scope, request: bytes, send: Send) -> None:
-    await app(scope, _replay(request), send)
+    await app(scope, replay(request), send)
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -110,7 +110,7 @@ async def read_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _replay(request: bytes) -> Receive:
+def replay(request: bytes) -> Receive:
     messages = [{"type": "http.request", "body": request, "more_body": False}]
 
     async def receive() -> Message:

@@ -34,6 +34,10 @@ class Verdict:
     seat: str
     level: Level
     outcome: Outcome
+    promise: str = ""
+    sources: tuple[str, ...] = ()
+    where: str = ""
+    """File, line and column of the clause."""
     exercised: int = 0
     reason: str = ""
     """Why it is unproven."""
@@ -60,16 +64,24 @@ def grouped(findings: Iterable[Finding]) -> tuple[Group, ...]:
     return tuple(Group(tuple(same)) for same in groups.values())
 
 
+def counts(verdicts: Iterable[Verdict]) -> dict[Outcome, int]:
+    """How many there are of each outcome, in the order kept, broken, unproven."""
+    outcomes: dict[Outcome, int] = {"kept": 0, "broken": 0, "unproven": 0}
+    for verdict in verdicts:
+        outcomes[verdict.outcome] += 1
+    return outcomes
+
+
 def exit_code(verdicts: Collection[Verdict], required: Collection[str] = ()) -> int:
     """0: every `must` in reach is kept. 1: a `must` is broken. 3: none is broken, but one that counts is unproven.
 
     `required` names clauses that count whether or not they are a `must` and in reach.
     """
 
-    def counts(verdict: Verdict) -> bool:
+    def matters(verdict: Verdict) -> bool:
         return verdict.clause in required or (verdict.level == "must" and verdict.in_reach)
 
-    outcomes = {verdict.outcome for verdict in verdicts if counts(verdict)}
+    outcomes = {verdict.outcome for verdict in verdicts if matters(verdict)}
     if "broken" in outcomes:
         return 1
     if "unproven" in outcomes or "kept" not in outcomes:

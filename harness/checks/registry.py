@@ -37,7 +37,16 @@ def judge(
 
 def _verdict(clause: Clause, view: View, function: Check | None) -> Verdict:
     def verdict(outcome: str, **rest: object) -> Verdict:
-        return Verdict(clause.id, clause.seat, clause.level, outcome, **rest)  # type: ignore[arg-type]
+        return Verdict(
+            clause=clause.id,
+            seat=clause.seat,
+            level=clause.level,  # type: ignore[arg-type]
+            outcome=outcome,  # type: ignore[arg-type]
+            promise=clause.promise,
+            sources=clause.sources,
+            where=clause.where,
+            **rest,  # type: ignore[arg-type]
+        )
 
     if clause.seat not in view.history.run["seats"]:
         return verdict("unproven", reason="no such seat yet", in_reach=False)

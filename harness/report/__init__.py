@@ -1,0 +1,70 @@
+"""What a run says, for people and for machines. A writer knows verdicts and history, and nothing of how they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run and its verdicts. `run` is what the history's first event says of it."""
+
+    run: Mapping[str, Any]
+    verdicts: tuple[Verdict, ...]
+    exit_code: int
+    complete: bool = True
+    """Whether the run came to its end."""
+
+    @property
+    def seats(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(verdict.seat for verdict in self.verdicts))
+
+
+def _junit(report: Report) -> str:
+    from harness.report import junit
+
+    return junit.write(report)
+
+
+def _json(report: Report) -> str:
+    from harness.report import json
+
+    return json.write(report)
+
+
+WRITERS: Mapping[str, Callable[[Report], str]] = {"json": _json, "junit": _junit}
+
+
+def conclusion(report: Report) -> str:
+    """One sentence on what the run proved, and how far that goes."""
+    said = {
+        0: "every must in reach is kept",
+        1: "a must is broken",
+        3: "a clause that counts is unproven",
+        4: "the run was interrupted; what it recorded until then was judged",
+    }[report.exit_code]
+    simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
+    if len(simulated) == len(report.run["seats"]):
+        return f"{said} (exit {report.exit_code}); {' and '.join(simulated)} simulated: this is a self-test"
+    return f"{said} (exit {report.exit_code})"
+
+
+def printable(text: str) -> str:
+    """Text that a terminal or an XML file can hold: control, bidirectional and surrogate characters are spelled out."""
+    return "".join(f"\\u{ord(c):04x}" if _disturbs(c) else c for c in text)
+
+
+def _disturbs(character: str) -> bool:
+    code = ord(character)
+    return (
+        (code < 0x20 and character not in "\n\t")
+        or 0x7F <= code < 0xA0
+        or 0x202A <= code <= 0x202E
+        or 0x2066 <= code <= 0x2069
+        or code in (0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF)
+        or 0xD800 <= code <= 0xDFFF
+    )

@@ -1,0 +1,21 @@
+"""Everything that a run says, as one JSON document: for tools, and for whatever the other reports leave out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from harness.report import Report, conclusion
+from harness.verdict import counts
+
+
+def write(report: Report) -> str:
+    document = {
+        "run": dict(report.run),
+        "complete": report.complete,
+        "exit_code": report.exit_code,
+        "conclusion": conclusion(report),
+        "counts": counts(report.verdicts),
+        "verdicts": [asdict(verdict) for verdict in report.verdicts],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace").decode() + "\n"

@@ -1,0 +1,129 @@
+"""The report that people read first: what ran, what was kept, what was broken and how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.report import Report, conclusion, printable
+from harness.verdict import Finding, Verdict, counts, grouped
+from harness.verdict import Group as Findings
+
+STYLES = {"kept": "green", "broken": "bold red", "unproven": "yellow"}
+PIPE_WIDTH = 110
+NARROW = 80
+SHOWN = 600
+EXAMPLES = 3
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Colour where the terminal has it and NO_COLOR is not set; a fixed width where there is no terminal."""
+    found = Console(file=file, highlight=False, emoji=False, markup=False)
+    if not found.is_terminal:
+        found.width = PIPE_WIDTH
+    return found
+
+
+def show(console: Console, shown: RenderableType) -> None:
+    """Print; into a pipe or a file without the blanks that fill up a table's lines."""
+    if console.is_terminal:
+        console.print(shown)
+        return
+    with console.capture() as capture:
+        console.print(shown)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def header(run: Mapping[str, Any]) -> RenderableType:
+    """Versions, seats and how each is there, Redis and seed: known before the run begins to work."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", min_width=9)
+    table.add_column()
+    table.add_row("harness", f"{run['harness']}, agreement {run['agreement']}")
+    for seat, how in run["seats"].items():
+        table.add_row(seat, how)
+    table.add_row("redis", printable(str(run["redis"])))
+    table.add_row("seed", str(run["seed"]))
+    return Group(table, Text())
+
+
+def verdicts(report: Report, width: int) -> RenderableType:
+    """Clauses by keeper, then the findings, then the conclusion."""
+    parts: list[RenderableType] = []
+    for seat in report.seats:
+        kept = [verdict for verdict in report.verdicts if verdict.seat == seat]
+        tally = ", ".join(f"{number} {outcome}" for outcome, number in counts(kept).items() if number)
+        parts += [Text.assemble((seat, "bold"), f"  {tally}"), _clauses(kept, width), Text()]
+    for verdict in report.verdicts:
+        for group in grouped(verdict.findings):
+            parts += [_finding(verdict, group, str(report.run["seats"].get(verdict.seat, ""))), Text()]
+    totals = counts(report.verdicts)
+    tally = ", ".join(f"{number} {outcome}" for outcome, number in totals.items())
+    style = {0: "bold green", 1: "bold red"}.get(report.exit_code, "bold yellow")
+    parts.append(Text.assemble((tally, style), f": {conclusion(report)}"))
+    return Group(*parts)
+
+
+def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(min_width=8, no_wrap=True)
+    table.add_column(min_width=6, no_wrap=True)
+    table.add_column(no_wrap=width >= NARROW, overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    if width >= NARROW:
+        table.add_column(style="dim")
+    for verdict in verdicts:
+        row = [
+            Text(verdict.outcome, STYLES[verdict.outcome]),
+            Text(verdict.level, "dim"),
+            Text(verdict.clause),
+            Text(str(verdict.exercised) if verdict.exercised else ""),
+        ]
+        said = verdict.reason if verdict.outcome == "unproven" else verdict.promise
+        if width >= NARROW:
+            table.add_row(*row, Text(printable(said)))
+        elif verdict.outcome == "unproven":
+            table.add_row(*row[:2], Text(f"{verdict.clause} ({printable(said)})"), row[3])
+        else:
+            table.add_row(*row)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _finding(verdict: Verdict, group: Findings, how: str) -> RenderableType:
+    number, finding = len(group.findings), group.first
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", min_width=9, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("promise", Text(verdict.promise))
+    table.add_row("written", Text(f"{', '.join(verdict.sources)}  ({verdict.where})"))
+    times = f", {number} times" if number > 1 else ""
+    table.add_row("broken by", Text(f"{verdict.seat} ({how}){times}"))
+    table.add_row("expected", Text(printable(finding.expected)))
+    for shown in group.findings[:EXAMPLES]:
+        table.add_row("seen", Text(printable(_seen(shown))))
+    if number > EXAMPLES:
+        table.add_row("", Text(f"and {number - EXAMPLES} more; --report json=FILE has them all", "dim"))
+    if finding.pointer:
+        table.add_row("pointer", Text(printable(finding.pointer)))
+    if finding.evidence:
+        table.add_row("wire", Text(_cut(printable(finding.evidence))))
+    for command in finding.reproduce:
+        table.add_row("reproduce", Text(_cut(printable(command))))
+    title = Text.assemble((f"{verdict.clause} ", STYLES["broken"]), (verdict.level, "dim"))
+    return Group(title, Padding(table, (0, 0, 0, 2)))
+
+
+def _seen(finding: Finding) -> str:
+    events = ", ".join(map(str, finding.events))
+    return f"{_cut(finding.seen)}  [event {events}]" if events else _cut(finding.seen)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]}… ({len(text)} characters; --report json=FILE has them all)"
