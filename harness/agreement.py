@@ -1,4 +1,4 @@
-"""`contracts/` as one frozen index. Everything that is structurally wrong in it is found and shown at once, so that
+"""`contracts/` as one frozen index. Everything that is structurally wrong in it is shown at once, so that
 a person mends the folder in one go."""
 
 import functools
@@ -48,7 +48,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A wire sample of the documents; `wire` is its value as one line of unescaped UTF-8, as Aura publishes."""
+    """A wire sample of the documents; `wire` is its value in one line of unescaped UTF-8, as Aura sends."""
 
     name: str
     value: Any

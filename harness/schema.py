@@ -1,5 +1,5 @@
-"""The schemas of the agreement, compiled. A violation names the one field that is wrong, so that a finding can
-point at it; any value that JSON can express gets an answer and never an exception."""
+"""The schemas of the agreement, compiled. A violation names the one field that is wrong, so that a finding
+can point at it; any value that JSON can express gets an answer and never an exception."""
 
 import json
 import math
@@ -19,7 +19,7 @@ _BASE = "contracts:///schemas/"
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field that is not as its schema says. `pointer` is that of the field, also of one that is missing or
+    """One field that is not as its schema says. `pointer` is that of the field, also where it is missing or
     extra; `reason` reads on after it: `is "case_action", expected "CASE_ACTION"`."""
 
     pointer: str
@@ -60,7 +60,7 @@ class Validator:
 
 @lru_cache(maxsize=8)
 def compile_schemas(agreement: Agreement) -> Mapping[str, Validator]:
-    """A validator for each schema, by its name. Raises AgreementError for a schema that cannot be compiled."""
+    """A validator for each schema, by its name. Raises AgreementError for one that cannot be compiled."""
     registry = jsonschema_rs.Registry(
         [(f"{_BASE}{name}.json", schema) for name, schema in agreement.schemas.items()],
         draft=jsonschema_rs.Draft202012,
@@ -136,7 +136,7 @@ _RANKS = ("type", "required", "const", "enum")
 
 
 def _rank(error: jsonschema_rs.ValidationError) -> int:
-    """A field that is wrong in itself tells more than one that does not follow another, or that is too much."""
+    """A field that is wrong in itself tells more than one that disagrees with another, or is too much."""
     keyword = error.kind.name
     if keyword == "additionalProperties":
         return len(_RANKS) + 2
@@ -210,10 +210,7 @@ def in_brief(value: Any) -> str:
 def _found(whole: Any, path: list[str | int]) -> Any:
     """The value at the path, as it really was."""
     for step in path:
-        if isinstance(whole, dict):
-            whole = whole.get(_original(str(step)))
-        else:
-            whole = whole[int(step)]
+        whole = whole.get(_original(str(step))) if isinstance(whole, dict) else whole[int(step)]
     return whole
 
 
