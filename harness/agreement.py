@@ -170,9 +170,7 @@ def assemble(root: Path, files: Mapping[str, Located]) -> Agreement:
         version=clauses.text("version", pattern=_VERSION, form="three numbers, as in 1.0.0"),
         documents={fields.name: _document(fields) for fields in clauses.entries("documents")},
         clauses={fields.name: _clause(fields) for fields in clauses.entries("clauses")},
-        schemas={
-            stem(path): _object(file, errors) for path, file in files.items() if path.startswith("schemas/")
-        },
+        schemas={stem(path): _object(file, errors) for path, file in files.items() if path.startswith("schemas/")},
         channels=_channels(files[ASYNCAPI], errors),
         samples=_samples(files, errors),
         mapping=tuple(_row(fields) for fields in mapping.items("rows")),
@@ -200,9 +198,7 @@ def _document(fields: Fields) -> Document:
 
 def _clause(fields: Fields) -> Clause:
     if not _CLAUSE_ID.fullmatch(fields.name):
-        fields.complain(
-            "", f'the clause id "{fields.name}", expected group.name in lower case, as in http.accepted'
-        )
+        fields.complain("", f'the clause id "{fields.name}", expected group.name in lower case, as in http.accepted')
     clause = Clause(
         id=fields.name,
         seat=fields.text("seat", among=SEATS),
@@ -241,9 +237,7 @@ def _row(fields: Fields) -> Row:
     )
     given = [key for key in ("from", "text", "value", "take") if key in fields]
     if len(given) != 1:
-        fields.complain(
-            "", f"{' and '.join(given) or 'no value'}, expected exactly one of from, text, value, take"
-        )
+        fields.complain("", f"{' and '.join(given) or 'no value'}, expected exactly one of from, text, value, take")
     if ("from" in fields) != ("read" in fields):
         fields.complain("", "one of from and read, expected both or neither")
     fields.done()
@@ -275,9 +269,7 @@ def _samples(files: Mapping[str, Located], errors: list[str]) -> dict[str, Sampl
     for fields in index.entries("samples"):
         file = files.get(f"samples/{fields.name}.json")
         if file is None:
-            fields.complain(
-                "", f'the sample "{fields.name}", expected a file {fields.name}.json beside the index'
-            )
+            fields.complain("", f'the sample "{fields.name}", expected a file {fields.name}.json beside the index')
         value = file.data if file else None
         samples[fields.name] = Sample(
             name=fields.name,

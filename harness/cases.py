@@ -25,7 +25,18 @@ _WRONG_TYPES: Mapping[str, tuple[object, ...]] = {
     "comment": (7, True, ["c"], {}),
     "doc_key": (7, False, [], {"key": "k"}),
 }
-_NOT_AN_OBJECT = (b"", b"[]", b"null", b"true", b'"case"', b"7", b"{", b'{"case_id": "c",}', b"{'case_id': 'c'}", b"\xff")
+_NOT_AN_OBJECT = (
+    b"",
+    b"[]",
+    b"null",
+    b"true",
+    b'"case"',
+    b"7",
+    b"{",
+    b'{"case_id": "c",}',
+    b"{'case_id': 'c'}",
+    b"\xff",
+)
 
 
 @dataclass(frozen=True, slots=True)

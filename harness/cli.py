@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -206,7 +205,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command_parser(commands: object, name: str, purpose: str, run: object) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(  # type: ignore[attr-defined]
-        name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", epilog=EXIT_CODES,
+        name,
+        help=purpose,
+        description=purpose[0].upper() + purpose[1:] + ".",
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

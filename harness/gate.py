@@ -24,7 +24,7 @@ from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings
 from harness.bus import Bus, open_bus
 from harness.cases import Call, Caller, curated
-from harness.clock import Clock, Ids, WallClock
+from harness.clock import Ids, WallClock
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import History, Recorder, ids_of
@@ -33,7 +33,6 @@ from harness.http import App, Tap, across_loops
 SEATS = ("aura",)
 REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag")
 TENANT = "7"
-QUIET_SECONDS = 1.0
 
 Progress = Callable[[str, int, int | None], None]
 """Told the phase, how much of it is done, and how much there is in all, if that is known."""
@@ -45,6 +44,10 @@ class Options:
     seed: int = 1
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets half as many."""
+    fuzz: bool = True
+    """Whether Schemathesis takes part."""
+    quiet: float = 1.0
+    """How many seconds without a message are taken for the end of what the run caused."""
     command: Sequence[str] = ("aura-harness", "gate")
     """What repeats this run."""
 
@@ -60,7 +63,8 @@ async def run(
 ) -> tuple[History, bool]:
     """The history of a run, written to `out` as it grows, and whether the run came to its end.
 
-    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded. Raises HarnessError when Redis or Schemathesis cannot be worked with.
+    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded. Raises
+    HarnessError when Redis or Schemathesis cannot be worked with.
     """
     clock = WallClock()
     recorder = Recorder(clock, out)
@@ -115,9 +119,10 @@ class Gate:
         await self._phase("generated calls", traffic.valid_calls(examples), self._post)
         await self._phase("detections", traffic.detections(examples), self._detect)
         await self._phase("RAG runs", traffic.rag_runs(examples), self._rag)
-        await self._fuzz(ids)
+        if self.options.fuzz:
+            await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
-        await self.bus.quiet(QUIET_SECONDS)
+        await self.bus.quiet(self.options.quiet)
 
     async def _phase(self, name: str, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
         listed = list(items)
@@ -144,7 +149,7 @@ class Gate:
         await self._call(Call("generated", wire, self.caller.headers()))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.aura)  # type: ignore[arg-type]
+        transport = httpx2.ASGITransport(app=self.aura)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
 

@@ -7,7 +7,7 @@ writes the people's texts.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -78,7 +78,7 @@ class Traffic:
         body: Json = {
             "case_id": self._ids.next("case"),
             "request_id": self._ids.next("request"),
-            "executor_id": self._random.choice([self._faker.user_name, self._faker.name, self._faker.email])(),
+            "executor_id": self._person(),
             "approved": self._random.random() < 0.6,
         }
         body |= self._optional("comment", partial(self._comment, index))
@@ -101,6 +101,10 @@ class Traffic:
         for _ in range(count):
             chunks = self._random.choice([0, 1, 12, self._random.randrange(100_000)])
             yield RagRun(self._ids.next("document"), chunks, self._random.random() < 0.75)
+
+    def _person(self) -> str:
+        make: Callable[[], str] = self._random.choice([self._faker.user_name, self._faker.name, self._faker.email])
+        return make()
 
     def _optional(self, name: str, make: Any) -> Json:
         choice = self._random.random()

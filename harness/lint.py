@@ -129,9 +129,7 @@ def _meta(draft: Any) -> Any:
 
 
 _OF_SCHEMAS = frozenset(["allOf", "anyOf", "oneOf", "properties", "patternProperties"])
-_A_SCHEMA = frozenset(
-    ["additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else"]
-)
+_A_SCHEMA = frozenset(["additionalProperties", "propertyNames", "items", "contains", "not", "if", "then", "else"])
 _PLAIN = re.compile(
     r"\$ref|title|description|default|examples|type|enum|const|pattern|format|required|multipleOf|uniqueItems"
     r"|(min|max)(Properties|Items|Length|imum)|exclusive(Min|Max)imum"
@@ -169,9 +167,7 @@ def _told(error: ValidationError) -> tuple[str, str]:
     """Where and what, from the innermost error that says it."""
     error = _innermost(error)
     at, message = pointer(*error.absolute_path), error.message
-    if error.validator in ("additionalProperties", "unevaluatedProperties") and isinstance(
-        error.instance, dict
-    ):
+    if error.validator in ("additionalProperties", "unevaluatedProperties") and isinstance(error.instance, dict):
         extra = [name for name in re.findall(r"'([^']+)'", message) if name in error.instance]
         if extra:
             return at + pointer(extra[0]), f'the unknown field "{extra[0]}"'
@@ -259,8 +255,7 @@ def _versions(book: _Book) -> Iterator[Problem]:
 def _conformance(book: _Book) -> Iterator[Problem]:
     for draft, specification, name in _DRAFTS:
         registry: Any = Registry().with_resources(
-            (f"file:///{path}", specification.create_resource(file.data))
-            for path, file in book.schemas().items()
+            (f"file:///{path}", specification.create_resource(file.data)) for path, file in book.schemas().items()
         )
         for sample in book.agreement.samples.values():
             if sample.schema not in book.agreement.schemas:
@@ -275,25 +270,17 @@ def _conformance(book: _Book) -> Iterator[Problem]:
 def _samples(book: _Book) -> Iterator[Problem]:
     agreement = book.agreement
     for path in book.files:
-        if (
-            path.startswith("samples/")
-            and path.endswith(".json")
-            and agreed.stem(path) not in agreement.samples
-        ):
+        if path.startswith("samples/") and path.endswith(".json") and agreed.stem(path) not in agreement.samples:
             yield book.problem(path, "", f"a sample that is not in {SAMPLES}, expected it there")
     over_http = _reachable(book, OPENAPI)
     for sample in agreement.samples.values():
         at = pointer("samples", sample.name)
         channel = agreement.channels.get(sample.channel or "")
         if sample.schema not in agreement.schemas:
-            yield book.problem(
-                SAMPLES, at + "/schema", f'the schema "{sample.schema}", expected a file of schemas/'
-            )
+            yield book.problem(SAMPLES, at + "/schema", f'the schema "{sample.schema}", expected a file of schemas/')
         elif sample.channel is None:
             if f"schemas/{sample.schema}.json" not in over_http:
-                yield book.problem(
-                    SAMPLES, at, f"no channel, and {OPENAPI} does not use the schema; expected either"
-                )
+                yield book.problem(SAMPLES, at, f"no channel, and {OPENAPI} does not use the schema; expected either")
         elif channel is None:
             text = f'the channel "{sample.channel}", expected an address of {ASYNCAPI}'
             yield book.problem(SAMPLES, at + "/channel", text)
@@ -332,9 +319,7 @@ def _mapping(book: _Book) -> Iterator[Problem]:
                 text = f'the field "{name}", expected one that a schema of a workbench channel has'
                 yield book.problem(MAPPING, at + pointer(key), text)
     for name in filled - {row.to for row in agreement.mapping}:
-        yield book.problem(
-            DTO, pointer("properties", name), f"no row of {MAPPING} fills {name}, expected one"
-        )
+        yield book.problem(DTO, pointer("properties", name), f"no row of {MAPPING} fills {name}, expected one")
     judged = {entry.clause for _, entry in _entries(agreement)}
     for clause_id in agreement.clauses:
         if clause_id.startswith("mapping.") and clause_id not in judged:
@@ -355,9 +340,7 @@ def _order(book: _Book) -> Iterator[Problem]:
         if settled.get(row.to):
             text = f"a row that is never reached: one above fills {row.to} whatever comes, expected it above"
             yield book.problem(MAPPING, pointer("rows", index), text)
-        always = row.field is None and not (
-            row.channel or row.when_absent or row.when_true or row.when_filled
-        )
+        always = row.field is None and not (row.channel or row.when_absent or row.when_true or row.when_filled)
         settled[row.to] = settled.get(row.to, False) or always
         last[row.to] = index
     for name, index in last.items():
@@ -415,14 +398,10 @@ def _sources(book: _Book) -> Iterator[Problem]:
         if source != "deployed" and not _is_section(agreement, source):
             decision = re.fullmatch(r"decision (\d+)", source)
             if decision is None:
-                text = (
-                    f'the source "{source}", expected a document with its section, "deployed" or "decision N"'
-                )
+                text = f'the source "{source}", expected a document with its section, "deployed" or "decision N"'
                 yield book.problem(file, at, text)
             elif decision[1] not in decisions:
-                yield book.problem(
-                    file, at, f"{source}, expected a heading Decision {decision[1]} in {README}"
-                )
+                yield book.problem(file, at, f"{source}, expected a heading Decision {decision[1]} in {README}")
     for sample in agreement.samples.values():
         if not _is_section(agreement, sample.source):
             text = f'the source "{sample.source}", expected a document with its section'
@@ -438,9 +417,7 @@ def _checks(book: _Book, checked: Mapping[str, object], seats: Collection[str]) 
     clauses = book.agreement.clauses
     for clause in clauses.values():
         if clause.seat in seats and clause.id not in checked:
-            yield book.problem(
-                CLAUSES, pointer("clauses", clause.id), f"{clause.id} has no check, expected one"
-            )
+            yield book.problem(CLAUSES, pointer("clauses", clause.id), f"{clause.id} has no check, expected one")
     for clause_id in checked.keys() - clauses.keys():
         yield book.problem(CLAUSES, "/clauses", f"a check judges {clause_id}, expected a clause of that id")
 

@@ -15,9 +15,7 @@ from harness.errors import AgreementError
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _INTEGERS = re.compile(r"[-+]?[0-9]+$|0o[0-7]+$|0x[0-9a-fA-F]+$")
-_FLOATS = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
-)
+_FLOATS = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
 
 
 def _core_schema(loader: Any) -> Any:
@@ -71,9 +69,7 @@ def load(path: Path, path_shown: str | None = None) -> Located:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         column = error.start - error.object.rfind(b"\n", 0, error.start)
-        raise AgreementError(
-            f"{shown}:{line}:{column}: bytes that are not UTF-8, expected UTF-8 text"
-        ) from None
+        raise AgreementError(f"{shown}:{line}:{column}: bytes that are not UTF-8, expected UTF-8 text") from None
     return parse(text, shown, json_only=path.suffix == ".json")
 
 
@@ -112,9 +108,7 @@ def _compose(text: str, shown: str) -> Any:
         odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
         before = text[: odd.start()] if odd else ""
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise AgreementError(
-            f"{shown}:{line}:{column}: a control character, expected text that YAML allows"
-        ) from None
+        raise AgreementError(f"{shown}:{line}:{column}: a control character, expected text that YAML allows") from None
 
 
 def _position(mark: Any) -> tuple[int, int]:
@@ -142,9 +136,7 @@ class _Walk:
             return dict(self._members(node, at, (*above, node)))
         if isinstance(node, yaml.SequenceNode):
             self._expect_tag(node, "seq")
-            return [
-                self._placed(item, item, f"{at}/{i}", (*above, node)) for i, item in enumerate(node.value)
-            ]
+            return [self._placed(item, item, f"{at}/{i}", (*above, node)) for i, item in enumerate(node.value)]
         return self._scalar(node)
 
     def _placed(self, marked: Any, node: Any, at: str, above: tuple[Any, ...]) -> Any:

@@ -156,9 +156,7 @@ def _violations(error: jsonschema_rs.ValidationError, whole: Any) -> Iterator[Vi
                 yield Violation(_pointer(extra), keyword, "is not allowed here", _found(whole, extra))
         case _:
             value = _found(whole, path)
-            yield Violation(
-                _pointer(path), keyword, f"is {in_brief(value)}, expected {_expected(error)}", value
-            )
+            yield Violation(_pointer(path), keyword, f"is {in_brief(value)}, expected {_expected(error)}", value)
 
 
 _WORDS = {

@@ -22,9 +22,7 @@ def unsigned(tenant: str, now: datetime) -> str:
     return ".".join((_part({"alg": "none", "typ": "JWT"}), _part(claims(tenant, now)), ""))
 
 
-def claims(
-    tenant: str, now: datetime, *, user: str = "harness", lifetime: timedelta = LIFETIME
-) -> dict[str, Any]:
+def claims(tenant: str, now: datetime, *, user: str = "harness", lifetime: timedelta = LIFETIME) -> dict[str, Any]:
     issued = int(now.timestamp())
     return {"sub": user, "tenant_id": tenant, "iat": issued, "exp": issued + int(lifetime.total_seconds())}
 
@@ -43,9 +41,7 @@ def inspect(authorization: str | None, secret: str, now: datetime) -> dict[str, 
     try:
         if str(jwt.get_unverified_header(token).get("alg", "")).lower() == "none":
             return {"token": "alg-none"}
-        found = jwt.decode(
-            token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False}
-        )
+        found = jwt.decode(token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
         if float(found["exp"]) <= now.timestamp():
             return {"token": "expired"}
         return {"token": "valid", "tenant": str(found["tenant_id"])}

@@ -25,7 +25,14 @@ def read_action(content_type: str | None, body: bytes) -> Action:
     wrong = [error for name in (*_IDS, *_TEXTS, "approved") for error in _check(name, value)]
     if wrong:
         raise Unprocessable(*wrong)
-    return Action(**{name: value.get(name) for name in (*_IDS, "approved", *_TEXTS)})
+    return Action(
+        case_id=value["case_id"],
+        request_id=value["request_id"],
+        executor_id=value["executor_id"],
+        approved=value["approved"],
+        comment=value.get("comment"),
+        doc_key=value.get("doc_key"),
+    )
 
 
 def _object(content_type: str | None, body: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from harness.checks.registry import check
 from harness.checks.view import ABSENT, OPTIONAL, Exchange, View
 from harness.history import Event, decode
 from harness.reproduce import command, curl
-from harness.schema import Validator
+from harness.schema import Validator, Violation
 from harness.verdict import Finding
 
 Occasion = tuple[str, Finding | None]
@@ -67,7 +67,7 @@ def _accepted(exchange: Exchange, envelope: Validator) -> Iterator[Occasion]:
 
 
 def _envelope(exchange: Exchange, envelope: Validator) -> Iterator[Occasion]:
-    violations = ()
+    violations: tuple[Violation, ...] = ()
     if exchange.answer is ABSENT or not _is_json(exchange.event):
         yield _broken(exchange, "http.accepted", "the answer is JSON", _answered(exchange))
     else:
@@ -157,9 +157,7 @@ def keys_within(value: Any) -> set[str]:
 
 def _fuzzed(view: View, told: set[int]) -> Iterator[Occasion]:
     """Schemathesis's failures, under the clause that the failing call belongs to."""
-    calls = {
-        exchange.event.data["headers"].get("x-schemathesis-testcaseid"): exchange for exchange in view.exchanges
-    }
+    calls = {exchange.event.data["headers"].get("x-schemathesis-testcaseid"): exchange for exchange in view.exchanges}
     for event in view.history.of("fuzz"):
         exchange = calls.get(event.data["case"])
         if exchange is None or exchange.event.seq in told:
@@ -248,14 +246,18 @@ def logged(view: View) -> Iterator[Finding | None]:
             )
             continue
         wrong = _line_differs(cause.exchange, lines[0].value)
-        yield None if not wrong else Finding(
-            clause="http.logged",
-            expected=f"{wrong} of the call in its feedback line",
-            seen=f"{json.dumps(lines[0].field(wrong), ensure_ascii=False, default=str)} for {about}",
-            pointer=f"/{wrong}",
-            evidence=str(lines[0].event.data["line"]),
-            events=(cause.event.seq, lines[0].event.seq),
-            reproduce=(curl(cause.event),),
+        yield (
+            None
+            if not wrong
+            else Finding(
+                clause="http.logged",
+                expected=f"{wrong} of the call in its feedback line",
+                seen=f"{json.dumps(lines[0].field(wrong), ensure_ascii=False, default=str)} for {about}",
+                pointer=f"/{wrong}",
+                evidence=str(lines[0].event.data["line"]),
+                events=(cause.event.seq, lines[0].event.seq),
+                reproduce=(curl(cause.event),),
+            )
         )
 
 
@@ -276,11 +278,15 @@ def refused_not_logged(view: View) -> Iterator[Finding | None]:
         if not (cause.exchange and cause.exchange.refused):
             continue
         lines = view.logged.get(cause.event.seq, ())
-        yield None if not lines else Finding(
-            clause="http.refused-not-logged",
-            expected="no feedback line for a refused call",
-            seen=f"status {cause.exchange.status}, and {len(lines)} lines",
-            evidence=str(lines[0].event.data["line"]),
-            events=(cause.event.seq, *(line.event.seq for line in lines)),
-            reproduce=(curl(cause.event), command(view.history.run)),
+        yield (
+            None
+            if not lines
+            else Finding(
+                clause="http.refused-not-logged",
+                expected="no feedback line for a refused call",
+                seen=f"status {cause.exchange.status}, and {len(lines)} lines",
+                evidence=str(lines[0].event.data["line"]),
+                events=(cause.event.seq, *(line.event.seq for line in lines)),
+                reproduce=(curl(cause.event), command(view.history.run)),
+            )
         )

@@ -57,8 +57,8 @@ def _told_when_due(view: View, channel: str, clause: str) -> Iterator[Finding | 
     for cause in view.causes:
         if cause.channel == channel:
             messages = [message for message in view.told.get(cause.event.seq, ()) if message.channel == channel]
-            yield None if len(messages) == int(cause.due) else _miscounted(
-                view, cause, messages, clause, int(cause.due)
+            yield (
+                None if len(messages) == int(cause.due) else _miscounted(view, cause, messages, clause, int(cause.due))
             )
 
 
@@ -83,7 +83,7 @@ def echo(view: View) -> Iterator[Finding | None]:
 @check("publish.agree")
 def agree(view: View) -> Iterator[Finding | None]:
     for message in view.notifications:
-        if message.channel != CASE_ACTION or not isinstance(message.value, dict):
+        if message.channel != CASE_ACTION or not isinstance(message.value, dict) or _misplaced(message):
             continue
         wrong = _violations(view, message, _DECISION)
         for violation in wrong:
@@ -129,10 +129,10 @@ def channel_category(view: View) -> Iterator[Finding | None]:
 @check("publish.event-fields")
 def event_fields(view: View) -> Iterator[Finding | None]:
     for message in _readable(view):
+        if _misplaced(message):
+            continue
         wrong = [
-            violation
-            for violation in _violations(view, message)
-            if violation.pointer not in (*_COMMON, *_DECISION)
+            violation for violation in _violations(view, message) if violation.pointer not in (*_COMMON, *_DECISION)
         ]
         if not wrong:
             yield None
@@ -177,8 +177,10 @@ def timestamp_format(view: View) -> Iterator[Finding | None]:
         if isinstance(stamp, str) and stamp:
             fits = _INSTANT.fullmatch(stamp) and stamp.endswith(_UTC) and _moment(stamp)
             expected = "ISO 8601 in UTC with an offset, as Instant.parse takes it"
-            yield None if fits else _finding(
-                view, message, "publish.timestamp-format", expected, _shown(stamp), "/timestamp"
+            yield (
+                None
+                if fits
+                else _finding(view, message, "publish.timestamp-format", expected, _shown(stamp), "/timestamp")
             )
 
 
@@ -203,12 +205,16 @@ def timestamp_within(view: View) -> Iterator[Finding | None]:
 def after_feedback(view: View) -> Iterator[Finding | None]:
     for seq, messages in view.told.items():
         for line, message in zip(view.logged.get(seq, ()), messages, strict=False):
-            yield None if line.event.seq < message.event.seq else _finding(
-                view,
-                message,
-                "publish.after-feedback",
-                "the feedback line before the publish",
-                f"the message was event {message.event.seq}, its line {line.event.seq}",
+            yield (
+                None
+                if line.event.seq < message.event.seq
+                else _finding(
+                    view,
+                    message,
+                    "publish.after-feedback",
+                    "the feedback line before the publish",
+                    f"the message was event {message.event.seq}, its line {line.event.seq}",
+                )
             )
 
 
@@ -216,12 +222,16 @@ def after_feedback(view: View) -> Iterator[Finding | None]:
 def no_database_fields(view: View) -> Iterator[Finding | None]:
     for message in _readable(view):
         found = [name for name in DATABASE_FIELDS if name in keys_within(message.value)]
-        yield None if not found else _finding(
-            view,
-            message,
-            "publish.no-database-fields",
-            "neither history_id nor fi_doc_updated in a message of Aura's",
-            " and ".join(found),
+        yield (
+            None
+            if not found
+            else _finding(
+                view,
+                message,
+                "publish.no-database-fields",
+                "neither history_id nor fi_doc_updated in a message of Aura's",
+                " and ".join(found),
+            )
         )
 
 
@@ -237,8 +247,10 @@ def message_text(view: View) -> Iterator[Finding | None]:
         expected = texts.get((message.channel, approved if isinstance(approved, bool) else None))
         if expected is None or not message.field("message") or message.field("message") is ABSENT:
             continue
-        yield None if message.field("message") == expected else _finding(
-            view, message, "publish.message-text", expected, _shown(message.field("message")), "/message"
+        yield (
+            None
+            if message.field("message") == expected
+            else _finding(view, message, "publish.message-text", expected, _shown(message.field("message")), "/message")
         )
 
 
@@ -246,8 +258,12 @@ def message_text(view: View) -> Iterator[Finding | None]:
 def nothing_invented(view: View) -> Iterator[Finding | None]:
     for message in view.notifications:
         known = message.event.seq in view.cause_of
-        yield None if known else _finding(
-            view, message, "delivery.nothing-invented", "a message for something that took place", "no such event"
+        yield (
+            None
+            if known
+            else _finding(
+                view, message, "delivery.nothing-invented", "a message for something that took place", "no such event"
+            )
         )
 
 
@@ -265,6 +281,12 @@ def _violations(view: View, message: Message, pointers: tuple[str, ...] = ()) ->
     return [violation for violation in found if not pointers or violation.pointer in pointers]
 
 
+def _misplaced(message: Message) -> bool:
+    """Whether its category belongs to another channel: which fields it should have cannot be said then."""
+    category = message.field("category")
+    return category in CATEGORIES.values() and category != CATEGORIES.get(message.channel)
+
+
 def _other_category(violation: Violation) -> bool:
     """A category of the three on the wrong channel is another clause's matter."""
     return violation.pointer == "/category" and violation.value in CATEGORIES.values()
@@ -276,9 +298,7 @@ def _violated(view: View, message: Message, clause: str, violation: Violation) -
     return _finding(view, message, clause, expected, seen, violation.pointer)
 
 
-def _finding(
-    view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = ""
-) -> Finding:
+def _finding(view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
     cause = view.cause_of.get(message.event.seq)
     events = (*((cause.event.seq,) if cause else ()), message.event.seq)
     return Finding(

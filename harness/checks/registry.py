@@ -26,9 +26,7 @@ def check(clause: str) -> Callable[[Check], Check]:
     return register
 
 
-def judge(
-    agreement: Agreement, history: History, checks: Mapping[str, Check] | None = None
-) -> tuple[Verdict, ...]:
+def judge(agreement: Agreement, history: History, checks: Mapping[str, Check] | None = None) -> tuple[Verdict, ...]:
     """One verdict per clause of the agreement, in its order. Only agreement and history are looked at."""
     view = View(agreement, history)
     known = CHECKS if checks is None else checks

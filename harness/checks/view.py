@@ -138,8 +138,7 @@ class View:
         return tuple(
             message
             for message in self.messages
-            if message.event.seat == "aura"
-            or (message.event.seat is None and message.field("type") != OLDER_SHAPE)
+            if message.event.seat == "aura" or (message.event.seat is None and message.field("type") != OLDER_SHAPE)
         )
 
     @cached_property
@@ -224,9 +223,7 @@ def record_paths(agreement: Agreement) -> frozenset[str]:
     return frozenset(base + path for base in bases for path in agreement.openapi["paths"])
 
 
-def attribute(
-    things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause]
-) -> dict[int, Cause]:
+def attribute(things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause]) -> dict[int, Cause]:
     """Which cause each message or line belongs to, by the `seq` of its event.
 
     The ids decide: the request's, else the case's or document's. What carries no known id belongs to the first cause
@@ -272,7 +269,7 @@ def _candidates(thing: Message | Line, index: Mapping[tuple[str, str], list[Caus
 
 
 def _best(candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int]) -> Cause:
-    """Of several causes with the same id: one on this channel that is due and has none yet, under way now if possible."""
+    """Of several causes with the same id: one of this channel, due and without any yet, under way if possible."""
 
     def rank(cause: Cause) -> tuple[bool, bool, bool, bool]:
         here = not isinstance(thing, Message) or cause.channel == thing.channel
