@@ -1,6 +1,7 @@
 """Is the agreement consistent: with itself, with the published meta-schemas, and with the checks?
 Uses `jsonschema`, not the validator of the checks: a fault of one of them must not hide behind itself."""
 
+import functools
 import json
 import posixpath
 import re
@@ -11,7 +12,8 @@ from typing import Any
 
 from jsonschema import Draft7Validator, Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
-from referencing import Registry
+from jsonschema_specifications import REGISTRY as SPECIFICATIONS  # type: ignore[import-untyped]
+from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from harness import agreement as agreed
@@ -96,8 +98,7 @@ def _specifications(book: _Book) -> Iterator[Problem]:
         (OPENAPI, "openapi-3.1.json", "OpenAPI 3.1", Draft202012Validator),
         (ASYNCAPI, "asyncapi-3.0.0.json", "AsyncAPI 3.0", Draft7Validator),
     ):
-        text = (Path(__file__).parent / "metaschemas" / published).read_text(encoding="utf-8")
-        for error in draft(json.loads(text)).iter_errors(book.files[path].data):
+        for error in _published(published, draft).iter_errors(book.files[path].data):
             at, message = _told(error)
             yield book.problem(path, at, f"{message}, expected valid {title}")
     # The published meta-schema of OpenAPI leaves the schemas that stand inside to another one.
@@ -105,6 +106,13 @@ def _specifications(book: _Book) -> Iterator[Problem]:
         for error in _meta(Draft202012Validator).iter_errors(schema):
             inside, message = _told(error)
             yield book.problem(OPENAPI, at + inside, f"{message}, expected a valid schema")
+
+
+@functools.cache
+def _published(name: str, draft: Any) -> Any:
+    schema = json.loads((Path(__file__).parent / "metaschemas" / name).read_text(encoding="utf-8"))
+    # Crawled once here; left to itself, the validator searches the whole schema again for every reference.
+    return draft(schema, registry=(Resource.from_contents(schema) @ SPECIFICATIONS).crawl())
 
 
 def _inner_schemas(data: Any, at: str) -> Iterator[tuple[str, Any]]:
@@ -124,8 +132,9 @@ def _schemas(book: _Book) -> Iterator[Problem]:
         yield from _outside_subset(book, path, file.data, "")
 
 
+@functools.cache
 def _meta(draft: Any) -> Any:
-    return draft(draft.META_SCHEMA)
+    return draft(draft.META_SCHEMA, registry=SPECIFICATIONS)
 
 
 _OF_SCHEMAS = frozenset(["allOf", "anyOf", "oneOf", "properties", "patternProperties"])
@@ -147,6 +156,8 @@ def _outside_subset(book: _Book, path: str, schema: Any, at: str) -> Iterator[Pr
         yield book.problem(path, at + "/$ref", text)
     for keyword, value in schema.items():
         here = at + pointer(keyword)
+        if keyword == "pattern" and not _compiles(value):
+            yield book.problem(path, here, f'the pattern "{value}", expected a regular expression')
         if keyword in _OF_SCHEMAS:
             for step, inner in _members(value):
                 yield from _outside_subset(book, path, inner, here + pointer(step))
@@ -155,6 +166,14 @@ def _outside_subset(book: _Book, path: str, schema: Any, at: str) -> Iterator[Pr
         elif not _PLAIN.fullmatch(keyword):
             text = f"the keyword {keyword}, expected one that draft-07 and 2020-12 have in common"
             yield book.problem(path, here, text)
+
+
+def _compiles(pattern: Any) -> bool:
+    try:
+        re.compile(str(pattern))
+    except re.error:
+        return False
+    return True
 
 
 def _members(data: Any) -> Iterable[tuple[str | int, Any]]:

@@ -170,6 +170,7 @@ class _Walk:
                     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             self.complain(node, f'"{text[:40]}", expected a number')
+            return None
         self._expect_tag(node, "str")
         return text
 
