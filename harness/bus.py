@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import redis.asyncio
 from redis.asyncio.client import PubSub
@@ -88,7 +88,8 @@ class Bus:
         with contextlib.suppress(TimeoutError):
             while True:
                 self._seen.clear()
-                await asyncio.wait_for(self._seen.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._seen.wait()
         if self._task is not None and self._task.done():
             raise HarnessError(f"the connection to {self.description} was lost during the run; its history has a gap")
 
@@ -109,7 +110,8 @@ class Bus:
         try:
             receivers = int(await self._redis.publish(channel, wire))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(seen, DELIVERY_SECONDS)
+                async with asyncio.timeout(DELIVERY_SECONDS):
+                    await seen
             return receivers
         finally:
             if (seat, seen) in waiting:
@@ -173,11 +175,8 @@ async def _connected(url: str) -> Bus:
 
 
 def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user_and_host = f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=user_and_host))
+    """Works on text that is no URL, too: what is shown in an error must hide the password all the same."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ DIRECT = "/aura/action/record"
 GATEWAY = "/api/aura/action/record"
 REQUIRED = ("case_id", "request_id", "executor_id", "approved")
 OPTIONAL = ("comment", "doc_key")
+FULL = {"comment": "검토 후 승인 👍", "doc_key": "1000-1900000001-2024"}
 OTHER_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE")
 
 _WRONG_TYPES: Mapping[str, tuple[object, ...]] = {
@@ -102,20 +103,19 @@ def curated(traffic: Traffic, caller: Caller) -> Iterator[Call]:
 
 
 def _valid(traffic: Traffic, caller: Caller) -> Iterator[Call]:
-    full = {"comment": "검토 후 승인 👍", "doc_key": "1000-1900000001-2024"}
     for path in (DIRECT, GATEWAY):
         for approved in (True, False):
-            body = traffic.call() | full | {"approved": approved}
+            body = traffic.call() | FULL | {"approved": approved}
             yield Call(f"approved={approved} on {path}", _json(body), caller.headers(), path=path)
     for name in OPTIONAL:
-        yield Call(f"{name} is null", _json(traffic.call() | full | {name: None}), caller.headers())
-        yield Call(f"{name} is absent", _json(_without(traffic.call() | full, name)), caller.headers())
-    yield Call("an empty comment", _json(traffic.call() | full | {"comment": ""}), caller.headers())
-    twice = _json(traffic.call() | full)
+        yield Call(f"{name} is null", _json(traffic.call() | FULL | {name: None}), caller.headers())
+        yield Call(f"{name} is absent", _json(_without(traffic.call() | FULL, name)), caller.headers())
+    yield Call("an empty comment", _json(traffic.call() | FULL | {"comment": ""}), caller.headers())
+    twice = _json(traffic.call() | FULL)
     yield Call("a request id for the first time", twice, caller.headers())
     yield Call("the same request id again", twice, caller.headers())
     charset = caller.headers(Content_Type="application/json; charset=utf-8")
-    yield Call("a content type with a charset", _json(traffic.call() | full), charset)
+    yield Call("a content type with a charset", _json(traffic.call() | FULL), charset)
 
 
 def _refused_tokens(traffic: Traffic, caller: Caller) -> Iterator[Call]:
@@ -129,7 +129,7 @@ def _tenants(traffic: Traffic, caller: Caller) -> Iterator[Call]:
         other = caller.headers(X_Tenant_ID=f"{caller.tenant}0")
         yield Call("the header of another tenant", _json(traffic.call()), other, path=path)
         none = caller.headers(X_Tenant_ID=None)
-        yield Call("no tenant header", _json(traffic.call()), none, path=path)
+        yield Call("no tenant header", _json(traffic.call() | FULL), none, path=path)
 
 
 def _bodies(traffic: Traffic, caller: Caller) -> Iterator[Call]:

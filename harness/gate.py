@@ -114,22 +114,23 @@ class Gate:
         examples = self.options.examples
         ids = Ids(f"h{self.options.seed}")
         traffic = Traffic(self.options.seed, ids)
-        await self._phase("samples", self.agreement.samples.values(), self._sample)
-        await self._phase("curated calls", curated(traffic, self.caller), self._call)
-        await self._phase("generated calls", traffic.valid_calls(examples), self._post)
-        await self._phase("detections", traffic.detections(examples), self._detect)
-        await self._phase("RAG runs", traffic.rag_runs(examples), self._rag)
+        samples, calls = self.agreement.samples.values(), list(curated(traffic, self.caller))
+        await self._phase("samples", len(samples), samples, self._sample)
+        await self._phase("curated calls", len(calls), calls, self._call)
+        await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
+        await self._phase("detections", examples, traffic.detections(examples), self._detect)
+        await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
         if self.options.fuzz:
             await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
         await self.bus.quiet(self.options.quiet)
 
-    async def _phase(self, name: str, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
-        listed = list(items)
-        for done, item in enumerate(listed):
-            self.progress(name, done, len(listed))
+    async def _phase(self, name: str, total: int, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
+        for done, item in enumerate(items):
+            self.progress(name, done, total)
             await play(item)
-        self.progress(name, len(listed), len(listed))
+            _stop_if_cancelled()
+        self.progress(name, total, total)
 
     async def _sample(self, sample: Sample) -> None:
         """Cause what the sample shows: its call, or the event that Aura tells with its message."""
@@ -188,6 +189,13 @@ class Gate:
         self.progress("Schemathesis", calls, calls)
         for failure in failures:
             self.recorder.record("fuzz", {"tool": "schemathesis", **dataclasses.asdict(failure)})
+
+
+def _stop_if_cancelled() -> None:
+    """redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:

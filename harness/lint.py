@@ -52,11 +52,17 @@ class _Book:
         return {path: file for path, file in self.files.items() if path.startswith("schemas/")}
 
 
-def lint(root: Path, checked: Mapping[str, object] | None, seats: Collection[str]) -> list[Problem]:
+def lint(
+    root: Path,
+    checked: Mapping[str, object] | None,
+    seats: Collection[str],
+    reach: Collection[str] = agreed.NEEDS,
+) -> list[Problem]:
     """Everything that is inconsistent, in the order of files and lines; empty when the agreement is sound.
 
-    `checked` is keyed by the ids of the clauses that have a check (None: there is nothing to compare with),
-    `seats` are those whose clauses must have one. Of an agreement that does not load, only that is told."""
+    `checked` is keyed by the ids of the clauses that have a check (None: there is nothing to compare with). Those
+    of `seats` must have one, as far as what they need is in `reach`. Of an agreement that does not load, only that
+    is told."""
     try:
         book = _open(root)
     except AgreementError as error:
@@ -68,7 +74,7 @@ def lint(root: Path, checked: Mapping[str, object] | None, seats: Collection[str
     for rule in _RULES:
         problems |= {*rule(book)}
     if checked is not None:
-        problems |= {*_checks(book, checked, seats)}
+        problems |= {*_checks(book, checked, seats, set(reach))}
     return sorted(problems, key=_place)
 
 
@@ -432,10 +438,10 @@ def _is_section(agreement: Agreement, source: str) -> bool:
     return section is not None and section[1] in agreement.documents
 
 
-def _checks(book: _Book, checked: Mapping[str, object], seats: Collection[str]) -> Iterator[Problem]:
+def _checks(book: _Book, checked: Mapping[str, object], seats: Collection[str], reach: set[str]) -> Iterator[Problem]:
     clauses = book.agreement.clauses
     for clause in clauses.values():
-        if clause.seat in seats and clause.id not in checked:
+        if clause.seat in seats and clause.needs <= reach and clause.id not in checked:
             yield book.problem(CLAUSES, pointer("clauses", clause.id), f"{clause.id} has no check, expected one")
     for clause_id in checked.keys() - clauses.keys():
         yield book.problem(CLAUSES, "/clauses", f"a check judges {clause_id}, expected a clause of that id")

@@ -146,10 +146,10 @@ EDITS = [
     ),
     (
         "samples/alert.json",
-        '"severity": "HIGH"',
-        '"severity": "LOW"',
-        ('"severity"', ""),
-        "'HIGH' was expected, expected to conform to alert.json in draft-07",
+        '"category": "AI_DETECT"',
+        '"category": "ai_detect"',
+        ('"category"', ""),
+        "'AI_DETECT' was expected, expected to conform to alert.json in draft-07",
     ),
     (
         "samples/index.yaml",
@@ -317,7 +317,7 @@ def test_one_edit_is_told_with_file_line_and_column(
 
 
 def test_a_conforming_sample_has_to_conform_in_both_drafts(root: Path) -> None:
-    edit(root / "samples/alert.json", '"severity": "HIGH"', '"severity": "LOW"')
+    edit(root / "samples/alert.json", '"score": 0.85', '"score": "0.85"')
     drafts = [problem.text.rpartition(" in ")[2] for problem in told(root)]
     assert drafts == ["draft 2020-12", "draft-07"]
 
@@ -350,6 +350,14 @@ def test_a_clause_of_a_seat_that_exists_needs_a_check(root: Path) -> None:
     checked = {clause: object() for clause in agreement.load(root).clauses if clause != "http.data"}
     where = place(root, "clauses.yaml", "http.data:", "")
     assert lint(root, checked, {"aura"}) == [Problem(where, "http.data has no check, expected one")]
+
+
+def test_a_clause_that_no_run_can_reach_needs_no_check(root: Path) -> None:
+    clauses = agreement.load(root).clauses
+    auras = {name: object() for name, clause in clauses.items() if clause.seat == "aura"}
+    without = {name: check for name, check in auras.items() if not name.startswith("hitl.")}
+    assert lint(root, without, {"aura"}, reach=set(agreement.NEEDS) - {"trigger:hitl"}) == []
+    assert len(lint(root, without, {"aura"})) == len(auras) - len(without)
 
 
 def test_a_clause_of_a_seat_that_does_not_exist_needs_none(root: Path) -> None:

@@ -83,9 +83,7 @@ def test_json_knows_its_lines_too() -> None:
         ),
     ],
 )
-def test_what_is_not_well_formed_is_told_with_its_place(
-    tmp_path: Path, name: str, text: str, message: str
-) -> None:
+def test_what_is_not_well_formed_is_told_with_its_place(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(AgreementError) as caught:
         load(tmp_path / name)
@@ -99,9 +97,7 @@ def test_all_faults_that_do_not_stop_the_reading_are_told_at_once() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told_without_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        AgreementError, match=r"^shown\.yaml:1:1: No such file or directory, expected a file$"
-    ):
+    with pytest.raises(AgreementError, match=r"^shown\.yaml:1:1: No such file or directory, expected a file$"):
         load(tmp_path / "absent.yaml", "shown.yaml")
 
 

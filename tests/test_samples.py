@@ -19,9 +19,7 @@ def shown() -> list[Any]:
     if not SEEDS.is_dir():
         pytest.skip("the documents themselves are not beside this checkout")
     texts = [path.read_text(encoding="utf-8") for path in sorted(SEEDS.glob("*.txt"))]
-    return [
-        json.loads(block) for text in texts for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    ]
+    return [json.loads(block) for text in texts for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
 
 
 def _exactly(value: Any) -> str:

@@ -36,9 +36,7 @@ def test_schemas_are_compiled_once_for_an_agreement() -> None:
 def test_a_schema_that_cannot_be_compiled_is_told_by_its_file(tmp_path: Path) -> None:
     root = Path(shutil.copytree(agreement.contracts_dir(), tmp_path / "contracts"))
     (root / "schemas" / "error.json").write_text('{"type": "thing"}', encoding="utf-8")
-    with pytest.raises(
-        AgreementError, match=r"^contracts/schemas/error\.json:1:1: .*expected a JSON Schema$"
-    ):
+    with pytest.raises(AgreementError, match=r"^contracts/schemas/error\.json:1:1: .*expected a JSON Schema$"):
         compile_schemas(agreement.load(root))
 
 
@@ -50,9 +48,7 @@ def test_a_wrong_constant_is_told_once_with_what_was_expected() -> None:
 
 @pytest.mark.parametrize("approved", [True, False])
 def test_fields_that_disagree_with_approved_are_the_ones_that_are_told(approved: bool) -> None:
-    decided = case_action(
-        approved=approved, action_type="?", status_code="REJECTED" if approved else "APPROVED"
-    )
+    decided = case_action(approved=approved, action_type="?", status_code="REJECTED" if approved else "APPROVED")
     expected = "APPROVED" if approved else "REJECTED"
     assert [where for where, *_ in found("case-action", decided)] == ["/action_type", "/status_code"]
     assert f'expected "{expected}"' in found("case-action", decided)[1][2]

@@ -245,13 +245,11 @@ def message_text(view: View) -> Iterator[Finding | None]:
     for message in _readable(view):
         approved = message.field("approved")
         expected = texts.get((message.channel, approved if isinstance(approved, bool) else None))
-        if expected is None or not message.field("message") or message.field("message") is ABSENT:
+        said = message.field("message")
+        if expected is None or not isinstance(said, str) or not said or _misplaced(message):
             continue
-        yield (
-            None
-            if message.field("message") == expected
-            else _finding(view, message, "publish.message-text", expected, _shown(message.field("message")), "/message")
-        )
+        clause = "publish.message-text"
+        yield None if said == expected else _finding(view, message, clause, expected, _shown(said), "/message")
 
 
 @check("delivery.nothing-invented")

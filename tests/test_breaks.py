@@ -1,0 +1,320 @@
+"""Breaking the simulated Aura breaks exactly the clauses that were written down beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import warnings
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+from starlette.responses import JSONResponse
+
+from harness import gate
+from harness.agreement import Agreement
+from harness.aura import access, app, body, publishers
+from harness.aura.actions import Actions
+from harness.aura.publishers import Action, Publishers
+from harness.aura.settings import Settings
+from harness.checks import judge
+from harness.gate import Options
+
+Patch = pytest.MonkeyPatch
+Message = dict[str, Any]
+
+
+def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
+    options = Options(examples=12, fuzz=False, quiet=0.01)
+    history, complete = asyncio.run(gate.run(agreed, options, settings or Settings()))
+    assert complete
+    return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
+
+
+def on_the_wire(patch: Patch, change: Callable[[Message], bytes]) -> None:
+    """Replace what Aura encodes, just before it is published."""
+
+    def dumps(message: Message, **kwargs: Any) -> Any:
+        return _Encoded(change(message))
+
+    patch.setattr(publishers, "json", _Json(dumps))
+
+
+class _Encoded:
+    def __init__(self, wire: bytes) -> None:
+        self._wire = wire
+
+    def encode(self) -> bytes:
+        return self._wire
+
+
+class _Json:
+    def __init__(self, dumps: Callable[..., Any]) -> None:
+        self.dumps = dumps
+
+
+def utf8(message: Message) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode()
+
+
+def changed(**fields: Any) -> Callable[[Message], bytes]:
+    return lambda message: utf8(message | fields)
+
+
+def test_an_unbroken_aura_breaks_nothing(agreed: Agreement) -> None:
+    assert broken_by(agreed) == set()
+
+
+def renamed(message: Message) -> bytes:
+    return utf8({"caseId" if name == "case_id" else name: value for name, value in message.items()})
+
+
+def nested(message: Message) -> bytes:
+    common = ("type", "category", "message", "timestamp")
+    inner = {name: value for name, value in message.items() if name not in common}
+    return utf8({name: message[name] for name in common} | {"data": inner})
+
+
+WIRE: dict[str, tuple[Callable[[Message], bytes], set[str]]] = {
+    "case_id is renamed": (renamed, {"publish.event-fields", "publish.echo"}),
+    "the category is in lower case": (
+        lambda message: utf8(message | {"category": message["category"].lower()}),
+        {"publish.common-fields"},
+    ),
+    "the category stands in type": (
+        lambda message: utf8(message | {"type": message["category"]}),
+        {"publish.common-fields"},
+    ),
+    "Korean is escaped": (lambda message: json.dumps(message).encode(), {"publish.unescaped"}),
+    "a byte order mark": (lambda message: b"\xef\xbb\xbf" + utf8(message), {"publish.utf8-json"}),
+    "UTF-16": (lambda message: json.dumps(message, ensure_ascii=False).encode("utf-16"), {"publish.utf8-json"}),
+    "encoded twice": (
+        lambda message: json.dumps(utf8(message).decode(), ensure_ascii=False).encode(),
+        {"publish.utf8-json"},
+    ),
+    "no offset": (
+        lambda message: utf8(message | {"timestamp": message["timestamp"].removesuffix("+00:00")}),
+        {"publish.timestamp-format"},
+    ),
+    "the time of process start": (
+        changed(timestamp=datetime(2026, 2, 11, tzinfo=UTC).isoformat()),
+        {"publish.timestamp-within"},
+    ),
+    "status_code does not agree": (
+        lambda message: utf8(message | ({"status_code": "APPROVED"} if "status_code" in message else {})),
+        {"publish.agree"},
+    ),
+    "approved is text": (
+        lambda message: utf8(
+            message | ({"approved": str(message["approved"]).lower()} if "approved" in message else {})
+        ),
+        {"publish.agree"},
+    ),
+    "fields are nested under data": (nested, {"publish.event-fields", "publish.echo", "publish.agree"}),
+    "fi_doc_updated is back": (changed(fi_doc_updated=1), {"publish.no-database-fields"}),
+    "an executor of another request": (
+        lambda message: utf8(message | ({"executor_id": "previous"} if "executor_id" in message else {})),
+        {"publish.echo"},
+    ),
+    "another wording": (changed(message="조치됨"), {"publish.message-text"}),
+}
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_a_deviation_of_the_message_breaks(name: str, agreed: Agreement, monkeypatch: Patch) -> None:
+    change, expected = WIRE[name]
+    on_the_wire(monkeypatch, change)
+    assert broken_by(agreed) == expected
+
+
+def not_awaited(patch: Patch) -> None:
+    async def record(self: Actions, action: Action) -> None:
+        self.feedback(self._line(action))
+        self.publishers.action_recorded(action)  # type: ignore[unused-coroutine]
+
+    patch.setattr(Actions, "record", record)
+
+
+def feedback_last(patch: Patch) -> None:
+    async def record(self: Actions, action: Action) -> None:
+        await self.publishers.action_recorded(action)
+        self.feedback(self._line(action))
+
+    patch.setattr(Actions, "record", record)
+
+
+def comment_forgotten(patch: Patch) -> None:
+    line = Actions._line
+    patch.setattr(Actions, "_line", lambda self, action: line(self, replace(action, comment=None)))
+
+
+def published_twice(patch: Patch) -> None:
+    once = Publishers.action_recorded
+
+    async def twice(self: Publishers, action: Action) -> None:
+        await once(self, action)
+        await once(self, action)
+
+    patch.setattr(Publishers, "action_recorded", twice)
+
+
+def alert_for_medium(patch: Patch) -> None:
+    created = Publishers.case_created
+
+    async def also(self: Publishers, case_id: str, severity: str, score: float) -> None:
+        await created(self, case_id, "HIGH" if severity == "MEDIUM" else severity, score)
+
+    patch.setattr(Publishers, "case_created", also)
+
+
+def rag_on_failure(patch: Patch) -> None:
+    finished = Publishers.rag_finished
+
+    async def always(self: Publishers, rag_document_id: str, chunks_added: int, succeeded: bool) -> None:
+        await finished(self, rag_document_id, chunks_added, True)
+
+    patch.setattr(Publishers, "rag_finished", always)
+
+
+def answer_with(patch: Patch, change: Callable[[Message], Message]) -> None:
+    patch.setattr(app, "JSONResponse", lambda content, *rest, **more: JSONResponse(change(content), *rest, **more))
+
+
+def history_id_answered(patch: Patch) -> None:
+    answer_with(
+        patch, lambda content: content | ({"data": content["data"] | {"history_id": 7}} if "data" in content else {})
+    )
+
+
+def success_false(patch: Patch) -> None:
+    answer_with(patch, lambda content: content | ({"success": False} if "data" in content else {}))
+
+
+def expired_accepted(patch: Patch) -> None:
+    decode = jwt.decode
+
+    class Lenient:
+        InvalidTokenError = jwt.InvalidTokenError
+
+        @staticmethod
+        def decode(*args: Any, **kwargs: Any) -> Any:
+            return decode(*args, **kwargs) | {"exp": 2**40}
+
+    patch.setattr(access, "jwt", Lenient)
+
+
+def tenant_ignored(patch: Patch) -> None:
+    claims = access.Access._claims
+    patch.setattr(
+        access.Access,
+        "_claims",
+        lambda self, header: None if (found := claims(self, header)) is None else found | {"tenant_id": Tenantless()},
+    )
+
+
+class Tenantless:
+    """Its text is equal to every tenant."""
+
+    def __str__(self) -> str:
+        return _Equal()
+
+
+class _Equal(str):
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+def lenient_booleans(patch: Patch) -> None:
+    check = body._check
+
+    def lax(name: str, value: Message) -> list[Message]:
+        if name == "approved" and value.get(name) in ("true", "yes", 1):
+            value[name] = True
+        return check(name, value)
+
+    patch.setattr(body, "_check", lax)
+
+
+def required_comment(patch: Patch) -> None:
+    patch.setattr(body, "_TEXTS", ("doc_key",))
+    patch.setattr(body, "_IDS", ("case_id", "request_id", "executor_id", "comment"))
+
+
+def published_before_refusing(patch: Patch) -> None:
+    """What is announced is the call, before it is looked at."""
+    record = app.create_app
+
+    def announcing(settings: Settings, actions: Actions, clock: Any) -> Any:
+        inner = record(settings, actions, clock)
+
+        async def call(scope: Any, receive: Any, send: Any) -> None:
+            wire = (await receive())["body"]
+            found = json.loads(wire) if wire.startswith(b'{"') and b"request_id" in wire else {}
+            if isinstance(found.get("case_id"), int):
+                ids = {name: found.get(name) for name in ("case_id", "request_id", "executor_id")}
+                approved = found["approved"]
+                decision = {"action_type": "APPROVE" if approved else "REJECT", "approved": approved}
+                decision["status_code"] = "APPROVED" if approved else "REJECTED"
+                stamp = {"timestamp": clock.now().isoformat()}
+                common = {
+                    "type": "NOTIFICATION",
+                    "category": "CASE_ACTION",
+                    "message": "조치 승인됨" if approved else "조치 거절됨",
+                }
+                ids["case_id"] = str(ids["case_id"])
+                await actions.publishers.publish("workbench:case:action", utf8(common | stamp | ids | decision))
+            await inner(scope, _replay(wire), send)
+
+        return call
+
+    patch.setattr(gate, "create_app", announcing)
+
+
+def _replay(wire: bytes) -> Callable[[], Awaitable[Message]]:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": wire}
+
+    return receive
+
+
+CODE: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
+    "the publish is not awaited": (not_awaited, {"publish.once"}),
+    "feedback comes after the publish": (feedback_last, {"publish.after-feedback"}),
+    "the comment is not in the feedback": (comment_forgotten, {"http.logged"}),
+    "two messages for one action": (published_twice, {"publish.once"}),
+    "an alert for MEDIUM": (alert_for_medium, {"publish.alert-high"}),
+    "a RAG message on failure": (rag_on_failure, {"publish.rag-success"}),
+    "history_id in the answer": (history_id_answered, {"http.data", "http.no-database-fields"}),
+    "200 with success: false": (success_false, {"http.accepted"}),
+    "expired tokens are accepted": (expired_accepted, {"http.token-refused"}),
+    "the tenant is ignored": (tenant_ignored, {"http.tenant-refused", "http.precedence"}),
+    "approved is converted": (lenient_booleans, {"http.json-types"}),
+    "a refused call is published": (published_before_refusing, {"publish.none-when-refused"}),
+    "a comment is required": (required_comment, {"http.optional-fields", "http.accepted"}),
+}
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_a_deviation_of_the_code_breaks(name: str, agreed: Agreement, monkeypatch: Patch) -> None:
+    apply, expected = CODE[name]
+    apply(monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that is never awaited is the deviation
+        assert broken_by(agreed) == expected
+
+
+def test_a_renamed_channel_setting_loses_every_action(agreed: Agreement) -> None:
+    settings = Settings(case_action_redis_channel="workbench:actions")
+    assert broken_by(agreed, settings) == {"publish.once", "publish.channel-category"}
+
+
+def test_rag_on_the_channel_of_alerts_is_misplaced(agreed: Agreement) -> None:
+    settings = Settings(workbench_rag_status_channel="workbench:alert")
+    assert broken_by(agreed, settings) == {"publish.rag-success", "publish.channel-category"}

@@ -1,0 +1,124 @@
+"""A gate run drives everything it promises, on both kinds of Redis, and can be judged again from its file."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from harness import gate
+from harness.agreement import Agreement
+from harness.aura.settings import Settings
+from harness.checks import CHECKS, judge
+from harness.errors import HarnessError
+from harness.gate import Options
+from harness.history import History, load
+from harness.verdict import exit_code
+
+
+def played(agreed: Agreement, options: Options, settings: Settings | None = None) -> History:
+    history, complete = asyncio.run(gate.run(agreed, options, settings or Settings()))
+    assert complete
+    return history
+
+
+QUICK = Options(examples=5, fuzz=False, quiet=0.01)
+
+
+def test_every_clause_in_reach_is_kept_on_either_redis(agreed: Agreement, redis_url: str | None) -> None:
+    options = Options(redis_url=redis_url, examples=10, fuzz=False, quiet=0.05)
+    verdicts = judge(agreed, played(agreed, options))
+    outcomes = {verdict.clause: verdict.outcome for verdict in verdicts if verdict.in_reach}
+    assert outcomes == dict.fromkeys(CHECKS, "kept")
+    assert exit_code(verdicts) == 0
+
+
+def test_what_is_out_of_reach_says_why(agreed: Agreement) -> None:
+    reasons = {verdict.reason for verdict in judge(agreed, played(agreed, QUICK)) if not verdict.in_reach}
+    assert reasons == {"no such seat yet", "out of reach: needs trigger:hitl", "out of reach: needs rest"}
+
+
+def test_schemathesis_takes_part_with_ids_of_the_run(agreed: Agreement) -> None:
+    history = played(agreed, Options(examples=2, quiet=0.01))
+    fuzzed = [event for event in history.of("http") if "x-schemathesis-testcaseid" in event.data["headers"]]
+    assert len(fuzzed) > 50
+    requests = [event.about["request"] for event in fuzzed if "request" in event.about]
+    assert all(not request or request.startswith("h1-request-") for request in requests)
+    assert len(set(requests)) > 20
+
+
+def test_a_failure_of_schemathesis_is_judged(agreed: Agreement, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.aura.access.GATEWAY_BODY_LIMIT", 0)
+    monkeypatch.setattr("harness.aura.access.GATEWAY_PREFIX", "/aura/")  # Aura itself refuses every body with 413
+    history = played(agreed, Options(examples=2, quiet=0.01))
+    assert history.of("fuzz")
+    broken = {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
+    assert "http.accepted" in broken
+
+
+def test_every_sample_of_aura_is_caused(agreed: Agreement) -> None:
+    history = played(agreed, QUICK)
+    sent = [event.data["wire"] for event in history.of("published")]
+    for sample in agreed.samples.values():
+        if sample.channel and sample.keeper == "aura":
+            name = next(iter({"case_id", "rag_document_id"} & sample.value.keys()))
+            assert any(f'"{name}": "{sample.value[name]}"' in wire for wire in sent), sample.name
+
+
+def test_no_token_and_no_secret_enters_a_history(agreed: Agreement) -> None:
+    out = io.StringIO()
+    secret = "a-secret-that-must-never-be-written-down"
+    asyncio.run(gate.run(agreed, Options(examples=5, quiet=0.01), Settings(jwt_secret=secret), out=out))
+    assert secret not in out.getvalue()
+    assert "eyJ" not in out.getvalue()
+
+
+def test_the_same_seed_sends_the_same_calls(agreed: Agreement) -> None:
+    first, second = (
+        [(event.data["method"], event.data["path"], event.data["body"]) for event in played(agreed, QUICK).of("http")]
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_recorded_run_is_judged_the_same_again(agreed: Agreement, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with path.open("w", encoding="utf-8") as out:
+        history, _ = asyncio.run(gate.run(agreed, QUICK, Settings(), out=out))
+    assert judge(agreed, load(path)) == judge(agreed, history)
+
+
+def test_an_interrupted_run_keeps_what_it_recorded(agreed: Agreement) -> None:
+    async def scene() -> tuple[History, bool]:
+        reached = asyncio.Event()
+
+        def progress(phase: str, done: int, total: int | None) -> None:
+            if phase == "RAG runs":
+                reached.set()
+
+        running = asyncio.create_task(gate.run(agreed, Options(), Settings(), progress=progress))
+        await reached.wait()
+        running.cancel()
+        return await running
+
+    history, complete = asyncio.run(scene())
+    assert not complete
+    assert history[-1].data == {"do": "interrupted"}
+    assert len(history.of("http")) > 200
+
+
+def test_feedback_goes_to_the_file_that_is_set(agreed: Agreement, tmp_path: Path) -> None:
+    path = tmp_path / "feedback.jsonl"
+    history = played(agreed, QUICK, Settings(hitl_feedback_log_path=path))
+    assert path.read_text(encoding="utf-8").splitlines() == [event.data["line"] for event in history.of("feedback")]
+
+
+def test_schemathesis_that_cannot_work_ends_the_run(agreed: Agreement, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: object) -> object:
+        raise HarnessError("Schemathesis stopped: no specification")
+
+    monkeypatch.setattr("harness.fuzz.Fuzz._schema", fails)
+    with pytest.raises(HarnessError, match="no specification"):
+        played(agreed, Options(examples=2, quiet=0.01))

@@ -1,0 +1,84 @@
+"""The direction of imports is held: who may know whom, function-local imports too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import harness
+
+ROOT = Path(harness.__file__).parent
+
+LEAVES = {"errors"}
+ALLOWED: dict[str, set[str]] = {
+    "": set(),
+    "errors": set(),
+    "verdict": set(),
+    "clock": set(),
+    "history": LEAVES,
+    "tokens": set(),
+    "located": LEAVES,
+    "reproduce": {"history"},
+    "agreement": LEAVES | {"located"},
+    "schema": LEAVES | {"agreement"},
+    "lint": LEAVES | {"agreement", "located"},
+    "generate": {"clock"},
+    "redis_server": LEAVES,
+    "bus": LEAVES | {"history"},
+    "http": {"clock", "history"},
+    "aura": LEAVES | {"clock"},
+    "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
+    "cases": {"generate", "tokens"},
+    "fuzz": LEAVES | {"clock", "http"},
+    "gate": {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "tokens"},
+    "report": {"verdict", "history"},
+}
+
+
+def module_of(path: Path) -> str:
+    """The first name below `harness`; the package itself is the empty name."""
+    return path.relative_to(ROOT).with_suffix("").parts[0].replace("__init__", "")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "harness":
+            names = [f"harness.{name.name}" for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [node.module or ""]
+        for name in names:
+            if name.partition(".")[0] == "harness":
+                second = name.split(".")[1] if "." in name else ""
+                known = (ROOT / second).is_dir() or (ROOT / f"{second}.py").is_file()
+                yield second if known else ""
+
+
+def test_modules_import_only_what_lies_below_them() -> None:
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        module = module_of(path)
+        if module == "cli":
+            continue
+        extra = set(imported(path)) - ALLOWED[module] - {module}
+        wrong += [f"{path.relative_to(ROOT.parent)} imports {name or 'harness'}" for name in sorted(extra)]
+    assert wrong == []
+
+
+def test_every_module_has_its_place() -> None:
+    modules = {module_of(path) for path in ROOT.rglob("*.py")}
+    assert modules - {"cli"} == set(ALLOWED)
+
+
+def test_only_the_locustfile_imports_locust() -> None:
+    """It changes the process that imports it."""
+    for folder in (ROOT, ROOT.parent / "tests"):
+        for path in folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                assert not any(name.partition(".")[0] == "locust" for name in names), path
