@@ -1,0 +1,218 @@
+"""Literal histories for the tests of checks: each builder's defaults are one call that keeps the whole agreement.
+
+Seconds are counted from START; the order of the events is the order in which they are given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from harness import agreement
+from harness.checks import judge
+from harness.checks.view import View
+from harness.history import Event, History, encode, wall
+from harness.verdict import Finding, Verdict
+
+Json = dict[str, Any]
+
+AGREEMENT = agreement.load()
+START = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
+REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag")
+
+DIRECT = "/aura/action/record"
+GATEWAY = "/api/aura/action/record"
+CASE_ACTION = "workbench:case:action"
+ALERTS = "workbench:alert"
+RAG = "workbench:rag:status"
+
+BODY: Json = {
+    "case_id": "case-1",
+    "request_id": "request-1",
+    "executor_id": "user-1",
+    "approved": True,
+    "comment": "검토 후 승인",
+    "doc_key": "1000-1900000001-2024",
+}
+ENVELOPE: Json = {
+    "status": "SUCCESS",
+    "message": "Action recorded",
+    "data": {"ok": True, "logged": True},
+    "success": True,
+    "timestamp": "2026-02-11T14:30:01.250000",
+}
+LINE: Json = {"event": "hitl_feedback", **BODY, "action_type": "APPROVE", "at": "2026-02-11T14:30:01.100000+00:00"}
+ACTION: Json = {
+    "type": "NOTIFICATION",
+    "category": "CASE_ACTION",
+    "message": "조치 승인됨",
+    "timestamp": "2026-02-11T14:30:01.150000+00:00",
+    "case_id": "case-1",
+    "request_id": "request-1",
+    "executor_id": "user-1",
+    "action_type": "APPROVE",
+    "approved": True,
+    "status_code": "APPROVED",
+}
+REJECTION: Json = {
+    "message": "조치 거절됨",
+    "action_type": "REJECT",
+    "approved": False,
+    "status_code": "REJECTED",
+}
+ALERT: Json = {
+    "type": "NOTIFICATION",
+    "category": "AI_DETECT",
+    "message": "신규 이상 징후 탐지",
+    "timestamp": "2026-02-11T14:30:02.100000+00:00",
+    "case_id": "case-2",
+    "score": 0.85,
+    "severity": "HIGH",
+}
+RAG_STATUS: Json = {
+    "type": "NOTIFICATION",
+    "category": "RAG_STATUS",
+    "message": "학습 완료",
+    "timestamp": "2026-02-11T14:30:03.100000+00:00",
+    "rag_document_id": "document-1",
+    "chunks_added": 12,
+}
+
+_ANSWERS: Mapping[int, Json | bytes] = {200: ENVELOPE, 400: b""}
+_ANSWER_HEADERS: Mapping[int, Mapping[str, str]] = {
+    400: {},
+    401: {"content-type": "application/json", "www-authenticate": "Bearer"},
+    405: {"content-type": "application/json", "allow": "POST"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """Three histories of a check, one for each verdict; the other fields are those of the one finding of `broken`."""
+
+    kept: tuple[Event, ...]
+    broken: tuple[Event, ...]
+    unproven: tuple[Event, ...]
+    expected: str
+    seen: str
+    pointer: str = ""
+
+
+def _event(kind: str, at: float, data: Json, *, seat: str | None = "aura") -> Event:
+    return Event(0, at, wall(START + timedelta(seconds=at)), kind, seat, {}, data)
+
+
+def _wire(value: Json | bytes) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()
+
+
+def history(
+    *events: Event, seats: Iterable[str] = ("aura",), reach: Iterable[str] = REACH, tolerance: float = 0
+) -> History:
+    run = {
+        "seats": dict.fromkeys(seats, "simulated"),
+        "reach": list(reach),
+        "tolerance": tolerance,
+        "command": ["aura-harness", "gate", "--seed", "7"],
+    }
+    numbered = [dataclasses.replace(event, seq=seq) for seq, event in enumerate(events, 1)]
+    return History([_event("run", 0, run, seat=None), *numbered])
+
+
+def call(
+    body: Json | bytes = BODY,
+    *,
+    status: int | None = 200,
+    answer: Json | bytes | None = None,
+    answer_headers: Mapping[str, str] | None = None,
+    token: str = "valid",
+    tenant: str | None = "7",
+    content_type: str | None = "application/json",
+    headers: Mapping[str, str] | None = None,
+    method: str = "POST",
+    path: str = DIRECT,
+    query: str = "",
+    began: float = 1.0,
+    at: float = 1.3,
+) -> Event:
+    """A call that began and was answered then; each status has an answer that keeps the agreement.
+
+    The token, whatever is wrong with it, is one of tenant 7.
+    """
+    named = {"authorization": "***", "x-tenant-id": tenant, "content-type": content_type}
+    if answer is None:
+        answer = b"" if status is None else _ANSWERS.get(status, {"detail": "refused"})
+    if answer_headers is None:
+        answer_headers = _ANSWER_HEADERS.get(status or 0, {"content-type": "application/json"})
+    data = {
+        "method": method,
+        "path": path,
+        "query": query,
+        "headers": {name: value for name, value in named.items() if value is not None} | dict(headers or {}),
+        "auth": {"token": token, **({"tenant": "7"} if token == "valid" else {})},
+        "body": encode(_wire(body)),
+        "began": began,
+        "began_wall": wall(START + timedelta(seconds=began)),
+        "status": status,
+        "answer_headers": dict(answer_headers),
+        "answer": encode(_wire(answer)),
+    }
+    return _event("http", at, data)
+
+
+def published(
+    message: Json | bytes = ACTION, *, channel: str = CASE_ACTION, at: float = 1.2, seat: str | None = "aura"
+) -> Event:
+    return _event("published", at, {"channel": channel, "wire": encode(_wire(message))}, seat=seat)
+
+
+def feedback(line: Json | str = LINE, *, at: float = 1.1) -> Event:
+    return _event("feedback", at, {"line": line if isinstance(line, str) else _wire(line).decode()})
+
+
+def step(do: str, *, at: float, **data: Any) -> Event:
+    return _event("step", at, {"do": do, **data}, seat=None)
+
+
+def fuzz(case: str, *, check: str = "not_a_server_error", message: str = "Server error", at: float = 9.0) -> Event:
+    return _event("fuzz", at, {"tool": "schemathesis", "check": check, "case": case, "message": message}, seat=None)
+
+
+DETECTED = step("detect", at=2.0, case_id="case-2", severity="HIGH", score=0.85)
+VECTORISED = step("rag", at=3.0, rag_document_id="document-1", chunks_added=12, succeeded=True)
+ALERTED = published(ALERT, channel=ALERTS, at=2.2)
+LEARNT = published(RAG_STATUS, channel=RAG, at=3.2)
+
+KEPT = (feedback(), published(), call())
+REFUSED = (call(token="missing", status=401),)
+
+
+def without(value: Json, *names: str) -> Json:
+    return {name: item for name, item in value.items() if name not in names}
+
+
+def verdict(clause: str, *events: Event, **run: Any) -> Verdict:
+    """What the check of this clause says of these events."""
+    return next(each for each in judge(AGREEMENT, history(*events, **run)) if each.clause == clause)
+
+
+def finding(clause: str, *events: Event, **run: Any) -> Finding:
+    """The only finding of a clause that these events break."""
+    (only,) = verdict(clause, *events, **run).findings
+    return only
+
+
+def outcome(clause: str, *events: Event, **run: Any) -> str:
+    return verdict(clause, *events, **run).outcome
+
+
+def broken(*events: Event, **run: Any) -> set[str]:
+    return {each.clause for each in judge(AGREEMENT, history(*events, **run)) if each.outcome == "broken"}
+
+
+def view(*events: Event) -> View:
+    return View(AGREEMENT, history(*events))
