@@ -144,7 +144,7 @@ def _load(root: Path) -> Agreement:
 def read(root: Path) -> dict[str, Located]:
     """Every file of the agreement by its path below `root`."""
     if not root.is_dir():
-        raise AgreementError(f"{root.name}:1:1: no such folder, expected the agreement")
+        raise AgreementError(f"{root}:1:1: no such folder, expected the agreement")
     paths = [CLAUSES, OPENAPI, ASYNCAPI, MAPPING, SAMPLES]
     for folder in ("schemas", "samples"):
         paths += sorted(f"{folder}/{path.name}" for path in (root / folder).glob("*.json"))

@@ -81,7 +81,9 @@ class Traffic:
             "executor_id": self._person(),
             "approved": self._random.random() < 0.6,
         }
-        body |= self._optional("comment", partial(self._comment, index))
+        # What is promised to appear is not left to chance.
+        promised = index % 3 == 0 or index % 100 == 99
+        body |= self._optional("comment", partial(self._comment, index), always=promised)
         body |= self._optional("doc_key", self._doc_key)
         if self._random.random() < 0.1:
             body["client_version"] = self._random.choice(["1.4.2", 7, None, {"build": "한"}, [1, 2]])
@@ -106,11 +108,11 @@ class Traffic:
         make: Callable[[], str] = self._random.choice([self._faker.user_name, self._faker.name, self._faker.email])
         return make()
 
-    def _optional(self, name: str, make: Any) -> Json:
+    def _optional(self, name: str, make: Callable[[], str], *, always: bool = False) -> Json:
         choice = self._random.random()
-        if choice < 0.1:
-            return {}
-        return {name: None if choice < 0.2 else make()}
+        if choice < 0.2 and not always:
+            return {} if choice < 0.1 else {name: None}
+        return {name: make()}
 
     def _comment(self, index: int) -> str:
         if index % 100 == 99:
@@ -118,7 +120,10 @@ class Traffic:
             return (filler * (LONG // len(filler.encode()) + 1)).encode()[:LONG].decode(errors="ignore")
         if index % 3 == 0:
             return AWKWARD[index // 3 % len(AWKWARD)]
-        return str(self._random.choice([self._faker.sentence, self._faker.text, self._faker.catch_phrase])())
+        make: Callable[[], str] = self._random.choice(
+            [self._faker.sentence, self._faker.text, self._faker.catch_phrase]
+        )
+        return make()
 
     def _doc_key(self) -> str:
         company, number = self._random.randrange(1000, 10_000), self._random.randrange(10**9, 10**10)

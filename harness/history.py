@@ -157,12 +157,13 @@ def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
     for number, line in enumerate(lines, 1):
         try:
             event = Event(**json.loads(line))
-            event.moment  # noqa: B018  (a wall time that does not parse is a broken line)
+            if event.moment.tzinfo is None:
+                raise ValueError("`wall` has an offset")
             if event.kind not in KINDS:
                 raise ValueError(f"unknown kind {event.kind!r}")
             if not isinstance(event.data, dict) or not isinstance(event.about, dict):
                 raise ValueError("`data` and `about` are objects")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}:{number}: this line is not an event of a history ({error})") from error
         yield event
 

@@ -37,17 +37,24 @@ def curl(event: Event) -> str:
             if data["auth"]["token"] != "missing":
                 parts.append('-H "Authorization: Bearer $HARNESS_TOKEN"')
         elif name not in _DROPPED and not name.startswith("x-schemathesis"):
-            parts.append(f"-H {shlex.quote(f'{name}: {value}')}")
+            parts.append(f"-H {shlex.quote(f'{name}: {value}' if value else f'{name};')}")
     body = decode(data["body"])
     prefix = ""
     if body:
-        if isinstance(data["body"], str):
+        if "content-type" not in data["headers"]:
+            parts.append("-H content-type:")  # curl would declare a form
+        if _fits_an_argument(data["body"]):
             parts.append(f"--data-binary {shlex.quote(data['body'])}")
         else:
             prefix = f"echo {base64.b64encode(body).decode()} | base64 -d | "
             parts.append("--data-binary @-")
     token = _TOKENS.get(data["auth"]["token"], "")
     return prefix + " ".join(parts) + (f"  # HARNESS_TOKEN: {token}" if token else "")
+
+
+def _fits_an_argument(body: Any) -> bool:
+    """Whether the body is text that a shell hands over and curl does not take for a file's name."""
+    return isinstance(body, str) and "\0" not in body and not body.startswith("@")
 
 
 def listen(channel: str) -> str:

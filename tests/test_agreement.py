@@ -142,4 +142,4 @@ def test_every_file_that_cannot_be_read_is_told(root: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    assert complaints(tmp_path / "absent") == ["absent:1:1: no such folder, expected the agreement"]
+    assert complaints(tmp_path / "absent") == [f"{tmp_path}/absent:1:1: no such folder, expected the agreement"]

@@ -13,7 +13,7 @@ from harness.checks.registry import check
 from harness.checks.view import ABSENT, OPTIONAL, Exchange, View
 from harness.history import Event, decode
 from harness.reproduce import command, curl
-from harness.schema import Validator, Violation
+from harness.schema import Validator
 from harness.verdict import Finding
 
 Occasion = tuple[str, Finding | None]
@@ -67,17 +67,16 @@ def _accepted(exchange: Exchange, envelope: Validator) -> Iterator[Occasion]:
 
 
 def _envelope(exchange: Exchange, envelope: Validator) -> Iterator[Occasion]:
-    violations: tuple[Violation, ...] = ()
     if exchange.answer is ABSENT or not _is_json(exchange.event):
         yield _broken(exchange, "http.accepted", "the answer is JSON", _answered(exchange))
-    else:
-        violations = envelope.violations(exchange.answer)
+        return
+    violations = envelope.violations(exchange.answer)
     inner = [violation for violation in violations if violation.pointer.startswith("/data")]
     for clause, wrong in (
         ("http.data", inner),
         ("http.accepted", [violation for violation in violations if violation not in inner]),
     ):
-        if not wrong:
+        if not wrong and (clause != "http.data" or isinstance(exchange.answer, dict)):
             yield clause, None
         for violation in wrong:
             expected = f"{violation.pointer or 'the answer'} as in the document"
@@ -92,7 +91,7 @@ def _refused(exchange: Exchange, error: Validator) -> Iterator[Occasion]:
     refusing = _refusing_clause(exchange)
     if refusing:
         yield _refusal(exchange, refusing)
-    if not refusing or not _went_through(exchange):  # a call that went through is told of once
+    if not refusing or exchange.refused:  # a call that was not refused is told of once
         clause = "http.precedence" if len(exchange.refusals) > 1 else _SHOULD_BE[first]
         yield _status(exchange, clause, first)
     if exchange.status in _WITH_DETAIL and exchange.event.data["method"] != "HEAD":
@@ -107,12 +106,8 @@ def _refusing_clause(exchange: Exchange) -> str:
     return "http.missing-field-refused" if exchange.missing_field else "http.json-types"
 
 
-def _went_through(exchange: Exchange) -> bool:
-    return exchange.status is not None and exchange.status < 400
-
-
 def _refusal(exchange: Exchange, clause: str) -> Occasion:
-    if not _went_through(exchange):
+    if exchange.refused:
         return clause, None
     return _broken(exchange, clause, "the call is refused (4xx)", _answered(exchange))
 
@@ -146,6 +141,10 @@ def _database_fields(exchange: Exchange) -> Occasion:
     )
 
 
+def shown(value: Any) -> str:
+    return "nothing" if value is ABSENT else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def keys_within(value: Any) -> set[str]:
     """The names of all fields at any depth."""
     if isinstance(value, dict):
@@ -172,7 +171,7 @@ def _clause_of(exchange: Exchange) -> str:
         return "http.error-detail" if exchange.unclear else "http.accepted"
     if len(exchange.refusals) > 1:
         return "http.precedence"
-    return (_went_through(exchange) and _refusing_clause(exchange)) or _SHOULD_BE[exchange.refusals[0]]
+    return (not exchange.refused and _refusing_clause(exchange)) or _SHOULD_BE[exchange.refusals[0]]
 
 
 def _broken(exchange: Exchange, clause: str, expected: str, seen: str, pointer: str = "") -> Occasion:
@@ -252,7 +251,7 @@ def logged(view: View) -> Iterator[Finding | None]:
             else Finding(
                 clause="http.logged",
                 expected=f"{wrong} of the call in its feedback line",
-                seen=f"{json.dumps(lines[0].field(wrong), ensure_ascii=False, default=str)} for {about}",
+                seen=f"{shown(lines[0].field(wrong))} for {about}",
                 pointer=f"/{wrong}",
                 evidence=str(lines[0].event.data["line"]),
                 events=(cause.event.seq, lines[0].event.seq),

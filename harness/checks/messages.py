@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from harness.checks.http import DATABASE_FIELDS, keys_within
+from harness.checks.http import DATABASE_FIELDS, keys_within, shown
 from harness.checks.registry import check
 from harness.checks.view import ABSENT, ALERT, CASE_ACTION, RAG_STATUS, Cause, Message, View
 from harness.reproduce import command, curl, listen
-from harness.schema import Violation
+from harness.schema import Violation, in_brief
 from harness.verdict import Finding
 
 CATEGORIES = {ALERT: "AI_DETECT", RAG_STATUS: "RAG_STATUS", CASE_ACTION: "CASE_ACTION"}
@@ -29,37 +28,26 @@ _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u([0-9a-fA-F]{4})")
 @check("publish.once")
 def once(view: View) -> Iterator[Finding | None]:
     for cause in view.causes:
-        if not (cause.exchange and cause.due):
-            continue
-        messages = [message for message in view.told.get(cause.event.seq, ()) if message.channel == CASE_ACTION]
-        yield None if len(messages) == 1 else _miscounted(view, cause, messages, "publish.once", 1)
+        if cause.exchange and cause.due:
+            yield _counted(view, cause, "publish.once", 1)
 
 
 @check("publish.none-when-refused")
 def none_when_refused(view: View) -> Iterator[Finding | None]:
     for cause in view.causes:
         if cause.exchange and cause.exchange.refused:
-            messages = list(view.told.get(cause.event.seq, ()))
-            yield None if not messages else _miscounted(view, cause, messages, "publish.none-when-refused", 0)
+            yield _counted(view, cause, "publish.none-when-refused", 0)
 
 
 @check("publish.alert-high")
 def alert_high(view: View) -> Iterator[Finding | None]:
-    yield from _told_when_due(view, ALERT, "publish.alert-high")
+    return (_counted(view, cause, "publish.alert-high", cause.due) for cause in view.causes if cause.channel == ALERT)
 
 
 @check("publish.rag-success")
 def rag_success(view: View) -> Iterator[Finding | None]:
-    yield from _told_when_due(view, RAG_STATUS, "publish.rag-success")
-
-
-def _told_when_due(view: View, channel: str, clause: str) -> Iterator[Finding | None]:
-    for cause in view.causes:
-        if cause.channel == channel:
-            messages = [message for message in view.told.get(cause.event.seq, ()) if message.channel == channel]
-            yield (
-                None if len(messages) == int(cause.due) else _miscounted(view, cause, messages, clause, int(cause.due))
-            )
+    clause = "publish.rag-success"
+    return (_counted(view, cause, clause, cause.due) for cause in view.causes if cause.channel == RAG_STATUS)
 
 
 @check("publish.echo")
@@ -67,6 +55,8 @@ def echo(view: View) -> Iterator[Finding | None]:
     for message in view.notifications:
         cause = view.cause_of.get(message.event.seq)
         if cause is None or cause.channel != CASE_ACTION or not isinstance(message.value, dict):
+            continue
+        if _of_another_kind(message, cause):
             continue
         wrong = [
             (name, value)
@@ -76,7 +66,7 @@ def echo(view: View) -> Iterator[Finding | None]:
         if not wrong:
             yield None
         for name, value in wrong:
-            seen = f"{_shown(message.field(name))} where the call said {_shown(value)}"
+            seen = f"{shown(message.field(name))} where the call said {shown(value)}"
             yield _finding(view, message, "publish.echo", f"{name} of the call", seen, f"/{name}")
 
 
@@ -93,7 +83,7 @@ def agree(view: View) -> Iterator[Finding | None]:
         cause = view.cause_of.get(message.event.seq)
         decided = cause.approved if cause else None
         if decided is not None and message.field("approved") is not decided:
-            seen = f"approved: {_shown(message.field('approved'))} where the call said {_shown(decided)}"
+            seen = f"approved: {shown(message.field('approved'))} where the call said {shown(decided)}"
             yield _finding(view, message, "publish.agree", "the decision of the call", seen, "/approved")
         else:
             yield None
@@ -153,7 +143,7 @@ def utf8_json(view: View) -> Iterator[Finding | None]:
         elif message.value is ABSENT:
             seen = "text that is not JSON"
         else:
-            seen = f"a JSON {type(message.value).__name__}, not an object"
+            seen = f"{in_brief(message.value)}, not an object"
         yield _finding(view, message, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
 
 
@@ -180,7 +170,7 @@ def timestamp_format(view: View) -> Iterator[Finding | None]:
             yield (
                 None
                 if fits
-                else _finding(view, message, "publish.timestamp-format", expected, _shown(stamp), "/timestamp")
+                else _finding(view, message, "publish.timestamp-format", expected, shown(stamp), "/timestamp")
             )
 
 
@@ -249,13 +239,14 @@ def message_text(view: View) -> Iterator[Finding | None]:
         if expected is None or not isinstance(said, str) or not said or _misplaced(message):
             continue
         clause = "publish.message-text"
-        yield None if said == expected else _finding(view, message, clause, expected, _shown(said), "/message")
+        yield None if said == expected else _finding(view, message, clause, expected, shown(said), "/message")
 
 
 @check("delivery.nothing-invented")
 def nothing_invented(view: View) -> Iterator[Finding | None]:
     for message in view.notifications:
-        known = message.event.seq in view.cause_of
+        cause = view.cause_of.get(message.event.seq)
+        known = cause is not None and not _of_another_kind(message, cause)
         yield (
             None
             if known
@@ -285,6 +276,12 @@ def _misplaced(message: Message) -> bool:
     return category in CATEGORIES.values() and category != CATEGORIES.get(message.channel)
 
 
+def _of_another_kind(message: Message, cause: Cause) -> bool:
+    """Whether it tells something else than its cause did: it only names the same case."""
+    category = CATEGORIES.get(message.channel)
+    return message.channel != cause.channel and category is not None and message.field("category") == category
+
+
 def _other_category(violation: Violation) -> bool:
     """A category of the three on the wrong channel is another clause's matter."""
     return violation.pointer == "/category" and violation.value in CATEGORIES.values()
@@ -304,25 +301,33 @@ def _finding(view: View, message: Message, clause: str, expected: str, seen: str
         expected=expected,
         seen=seen,
         pointer=pointer,
-        evidence=f"PUBLISH {message.channel}\n{message.wire.decode(errors='backslashreplace')}",
+        evidence=_wire(message),
         events=events,
         reproduce=_reproduce(view, cause, message.channel),
     )
 
 
-def _miscounted(view: View, cause: Cause, messages: list[Message], clause: str, due: int) -> Finding:
-    expected = f"{due or 'no'} message{'s' if due != 1 else ''} on {cause.channel}"
+def _counted(view: View, cause: Cause, clause: str, due: int) -> Finding | None:
+    """Whether so many messages came of the cause, on its channel; where none is due, on any."""
+    told = view.told.get(cause.event.seq, ())
+    count = sum(message.channel == cause.channel or not due for message in told)
+    if count == due:
+        return None
+    expected = f"one message on {cause.channel}" if due else f"no message on {cause.channel}"
     named = ", ".join(f"{name} {value}" for name, value in cause.ids.items() if isinstance(value, str))
-    if cause.exchange:
-        named += f", answered {cause.exchange.status}"
+    answered = f", answered {cause.exchange.status}" if cause.exchange else ""
     return Finding(
         clause=clause,
         expected=expected,
-        seen=f"{len(messages)} for {named}",
-        evidence="\n".join(message.wire.decode(errors="backslashreplace") for message in messages),
-        events=(cause.event.seq, *(message.event.seq for message in messages)),
+        seen=f"{count} for {named}{answered}",
+        evidence="\n".join(_wire(message) for message in told),
+        events=(cause.event.seq, *(message.event.seq for message in told)),
         reproduce=_reproduce(view, cause, cause.channel),
     )
+
+
+def _wire(message: Message) -> str:
+    return f"PUBLISH {message.channel}\n{message.wire.decode(errors='backslashreplace')}"
 
 
 def _reproduce(view: View, cause: Cause | None, channel: str) -> tuple[str, ...]:
@@ -340,7 +345,3 @@ def _moment(stamp: Any) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is ABSENT else json.dumps(value, ensure_ascii=False, default=str)

@@ -60,7 +60,7 @@ TRIPLES = {
         kept=KEPT,
         broken=(feedback(), call()),
         unproven=REFUSED,
-        expected="1 message on workbench:case:action",
+        expected="one message on workbench:case:action",
         seen=f"0 for {NAMED}, answered 200",
     ),
     "publish.none-when-refused": Triple(
@@ -81,7 +81,7 @@ TRIPLES = {
         kept=(VECTORISED, LEARNT),
         broken=(VECTORISED,),
         unproven=(DETECTED, ALERTED),
-        expected="1 message on workbench:rag:status",
+        expected="one message on workbench:rag:status",
         seen="0 for rag_document_id document-1",
     ),
     "publish.echo": Triple(
@@ -197,7 +197,7 @@ def test_the_three_events_and_both_decisions_keep_everything() -> None:
 def test_a_second_message_for_one_action_is_one_too_many() -> None:
     found = finding("publish.once", feedback(), published(), published(at=1.25), call())
     assert (found.expected, found.seen) == (
-        "1 message on workbench:case:action",
+        "one message on workbench:case:action",
         f"2 for {NAMED}, answered 200",
     )
     assert found.events == (4, 2, 3)
