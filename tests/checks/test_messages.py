@@ -67,14 +67,14 @@ TRIPLES = {
         kept=REFUSED,
         broken=(published(), *REFUSED),
         unproven=KEPT,
-        expected="no messages on workbench:case:action",
+        expected="no message on workbench:case:action",
         seen=f"1 for {NAMED}, answered 401",
     ),
     "publish.alert-high": Triple(
         kept=(DETECTED, ALERTED),
         broken=(LOW, ALERTED),
         unproven=(VECTORISED, LEARNT),
-        expected="no messages on workbench:alert",
+        expected="no message on workbench:alert",
         seen="1 for case_id case-2",
     ),
     "publish.rag-success": Triple(
