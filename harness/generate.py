@@ -105,8 +105,8 @@ class Traffic:
             yield RagRun(self._ids.next("document"), chunks, self._random.random() < 0.75)
 
     def _person(self) -> str:
-        make: Callable[[], str] = self._random.choice([self._faker.user_name, self._faker.name, self._faker.email])
-        return make()
+        makers: list[Callable[[], str]] = [self._faker.user_name, self._faker.name, self._faker.email]
+        return self._random.choice(makers)()
 
     def _optional(self, name: str, make: Callable[[], str], *, always: bool = False) -> Json:
         choice = self._random.random()
@@ -120,10 +120,8 @@ class Traffic:
             return (filler * (LONG // len(filler.encode()) + 1)).encode()[:LONG].decode(errors="ignore")
         if index % 3 == 0:
             return AWKWARD[index // 3 % len(AWKWARD)]
-        make: Callable[[], str] = self._random.choice(
-            [self._faker.sentence, self._faker.text, self._faker.catch_phrase]
-        )
-        return make()
+        makers: list[Callable[[], str]] = [self._faker.sentence, self._faker.text, self._faker.catch_phrase]
+        return self._random.choice(makers)()
 
     def _doc_key(self) -> str:
         company, number = self._random.randrange(1000, 10_000), self._random.randrange(10**9, 10**10)

@@ -1,10 +1,9 @@
-"""How to see a finding again: a curl, a redis-cli, the command of the run. Secrets are named, never shown."""
+"""How to see a finding again: a curl, a redis-cli. Secrets are named, never shown."""
 
 from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 from harness.history import Event, decode
@@ -19,11 +18,6 @@ _TOKENS = {
     "wrong-signature": "a token signed with another secret",
     "expired": "an expired token",
 }
-
-
-def command(run: Mapping[str, Any]) -> str:
-    """The command that repeats the whole run."""
-    return shlex.join(run["command"])
 
 
 def curl(event: Event) -> str:

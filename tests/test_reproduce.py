@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import shlex
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from histories import BODY, DIRECT, GATEWAY, call, history
+from histories import BODY, DIRECT, GATEWAY, call
 
 from harness.history import Event
-from harness.reproduce import command, curl, listen
+from harness.reproduce import curl, listen
 
 
 def words(event: Event) -> list[str]:
@@ -138,11 +137,3 @@ def test_the_ids_and_the_document_of_the_call_are_shown() -> None:
 def test_a_channel_is_listened_to_through_redis_cli() -> None:
     assert listen("workbench:alert") == 'redis-cli -u "$HARNESS_REDIS_URL" SUBSCRIBE workbench:alert'
     assert shlex.split(listen("workbench:it's $(x)"))[-1] == "workbench:it's $(x)"
-
-
-@pytest.mark.parametrize(
-    "given", [["aura-harness", "gate", "--seed", "7"], ["aura-harness", "gate", "--history", "a b"]]
-)
-def test_a_run_is_repeated_by_its_command(given: list[str]) -> None:
-    run: dict[str, Any] = {**history().run, "command": given}
-    assert shlex.split(command(run)) == given

@@ -12,7 +12,7 @@ from typing import Any
 from harness.checks.registry import check
 from harness.checks.view import ABSENT, OPTIONAL, Exchange, View
 from harness.history import Event, decode
-from harness.reproduce import command, curl
+from harness.reproduce import curl
 from harness.schema import Validator
 from harness.verdict import Finding
 
@@ -286,6 +286,6 @@ def refused_not_logged(view: View) -> Iterator[Finding | None]:
                 seen=f"status {cause.exchange.status}, and {len(lines)} lines",
                 evidence=str(lines[0].event.data["line"]),
                 events=(cause.event.seq, *(line.event.seq for line in lines)),
-                reproduce=(curl(cause.event), command(view.history.run)),
+                reproduce=(curl(cause.event),),
             )
         )

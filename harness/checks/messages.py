@@ -10,7 +10,7 @@ from typing import Any
 from harness.checks.http import DATABASE_FIELDS, keys_within, shown
 from harness.checks.registry import check
 from harness.checks.view import ABSENT, ALERT, CASE_ACTION, RAG_STATUS, Cause, Message, View
-from harness.reproduce import command, curl, listen
+from harness.reproduce import curl, listen
 from harness.schema import Violation, in_brief
 from harness.verdict import Finding
 
@@ -303,7 +303,7 @@ def _finding(view: View, message: Message, clause: str, expected: str, seen: str
         pointer=pointer,
         evidence=_wire(message),
         events=events,
-        reproduce=_reproduce(view, cause, message.channel),
+        reproduce=_reproduce(cause, message.channel),
     )
 
 
@@ -322,7 +322,7 @@ def _counted(view: View, cause: Cause, clause: str, due: int) -> Finding | None:
         seen=f"{count} for {named}{answered}",
         evidence="\n".join(_wire(message) for message in told),
         events=(cause.event.seq, *(message.event.seq for message in told)),
-        reproduce=_reproduce(view, cause, cause.channel),
+        reproduce=_reproduce(cause, cause.channel),
     )
 
 
@@ -330,10 +330,8 @@ def _wire(message: Message) -> str:
     return f"PUBLISH {message.channel}\n{message.wire.decode(errors='backslashreplace')}"
 
 
-def _reproduce(view: View, cause: Cause | None, channel: str) -> tuple[str, ...]:
-    if cause and cause.exchange:
-        return listen(channel), curl(cause.event)
-    return listen(channel), command(view.history.run)
+def _reproduce(cause: Cause | None, channel: str) -> tuple[str, ...]:
+    return (listen(channel), *((curl(cause.event),) if cause and cause.exchange else ()))
 
 
 def _moment(stamp: Any) -> datetime | None:

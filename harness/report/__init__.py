@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,11 @@ class Report:
     exit_code: int
     complete: bool = True
     """Whether the run came to its end."""
+
+    @property
+    def command(self) -> str:
+        """What repeats the whole run."""
+        return shlex.join(self.run["command"])
 
     @property
     def seats(self) -> tuple[str, ...]:

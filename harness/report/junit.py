@@ -16,7 +16,7 @@ def write(report: Report) -> str:
     root = ET.Element("testsuites", name="aura-synapse-harness")
     for seat in report.seats:
         suite = ET.SubElement(root, "testsuite", name=seat)
-        kinds = [_case(suite, verdict) for verdict in report.verdicts if verdict.seat == seat]
+        kinds = [_case(report, suite, verdict) for verdict in report.verdicts if verdict.seat == seat]
         suite.set("tests", str(len(kinds)))
         for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(attribute, str(kinds.count(kind)))
@@ -25,7 +25,7 @@ def write(report: Report) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, verdict: Verdict) -> str:
+def _case(report: Report, suite: ET.Element, verdict: Verdict) -> str:
     case = ET.SubElement(suite, "testcase", classname=verdict.seat, name=verdict.clause)
     if verdict.outcome == "kept":
         return ""
@@ -36,7 +36,7 @@ def _case(suite: ET.Element, verdict: Verdict) -> str:
         return kind
     kind, prefix = ("failure", "") if counts else ("skipped", "broken, but only a should: ")
     node = ET.SubElement(case, kind, message=printable(f"{prefix}{verdict.promise}"))
-    text = "\n\n".join(_lines(verdict))
+    text = "\n\n".join(_lines(report, verdict))
     if counts:
         node.text = text
     else:
@@ -44,12 +44,12 @@ def _case(suite: ET.Element, verdict: Verdict) -> str:
     return kind
 
 
-def _lines(verdict: Verdict) -> list[str]:
+def _lines(report: Report, verdict: Verdict) -> list[str]:
     return [
         printable(
             f"{', '.join(verdict.sources)}\nbroken by {verdict.seat}, {len(group.findings)} times\n"
             f"expected: {group.first.expected}\nseen: {group.first.seen}\n{group.first.evidence}\n"
-            + "\n".join(group.first.reproduce)
+            + "\n".join((*group.first.reproduce, report.command))
         )
         for group in grouped(verdict.findings)
     ]

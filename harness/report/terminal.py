@@ -61,7 +61,7 @@ def verdicts(report: Report, width: int) -> RenderableType:
         parts += [Text.assemble((seat, "bold"), f"  {tally}"), _clauses(kept, width), Text()]
     for verdict in report.verdicts:
         for group in grouped(verdict.findings):
-            parts += [_finding(verdict, group, str(report.run["seats"].get(verdict.seat, ""))), Text()]
+            parts += [_finding(report, verdict, group), Text()]
     totals = counts(report.verdicts)
     tally = ", ".join(f"{number} {outcome}" for outcome, number in totals.items())
     style = {0: "bold green", 1: "bold red"}.get(report.exit_code, "bold yellow")
@@ -94,8 +94,9 @@ def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
     return Padding(table, (0, 0, 0, 2))
 
 
-def _finding(verdict: Verdict, group: Findings, how: str) -> RenderableType:
+def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableType:
     number, finding = len(group.findings), group.first
+    how = report.run["seats"].get(verdict.seat, "")
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=9, no_wrap=True)
     table.add_column(overflow="fold")
@@ -112,14 +113,14 @@ def _finding(verdict: Verdict, group: Findings, how: str) -> RenderableType:
         table.add_row("pointer", Text(printable(finding.pointer)))
     if finding.evidence:
         table.add_row("wire", Text(_cut(printable(finding.evidence))))
-    for command in finding.reproduce:
+    for command in (*finding.reproduce, report.command):
         table.add_row("reproduce", Text(_cut(printable(command))))
     title = Text.assemble((f"{verdict.clause} ", STYLES["broken"]), (verdict.level, "dim"))
     return Group(title, Padding(table, (0, 0, 0, 2)))
 
 
 def _seen(finding: Finding) -> str:
-    events = ", ".join(map(str, finding.events))
+    events = ", ".join(map(str, sorted(finding.events)))
     return f"{_cut(finding.seen)}  [event {events}]" if events else _cut(finding.seen)
 
 

@@ -513,10 +513,5 @@ def test_a_finding_shows_the_message_s_bytes_and_how_to_see_it_again() -> None:
     assert found.events == (3, 2)
 
 
-def test_what_no_call_caused_is_seen_again_by_the_whole_run() -> None:
-    found = finding("publish.alert-high", DETECTED)
-    assert found.reproduce[1] == "aura-harness gate --seed 7"
-
-
 def test_bytes_that_are_no_text_are_shown_escaped() -> None:
     assert finding("publish.utf8-json", *sent(b"\xff")).evidence == "PUBLISH workbench:case:action\n\\xff"

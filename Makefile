@@ -1,0 +1,32 @@
+# `make gate` and `make test` need Python 3.11 or later and nothing else; both set up .venv the first time.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: gate test lint check clean
+
+gate: $(VENV)/installed
+	$(BIN)/aura-harness gate $(ARGS)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(ARGS)
+
+# The agreement with itself and with the checks.
+lint: $(VENV)/installed
+	$(BIN)/aura-harness lint
+
+# What CI asks of the code beside the tests.
+check: $(VENV)/installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
