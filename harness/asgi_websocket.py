@@ -126,9 +126,7 @@ async def open_asgi_websocket(
         endpoint.result()
 
 
-def _scope(
-    url: str, subprotocols: Sequence[str], headers: Sequence[tuple[str, str]]
-) -> MutableMapping[str, Any]:
+def _scope(url: str, subprotocols: Sequence[str], headers: Sequence[tuple[str, str]]) -> MutableMapping[str, Any]:
     parts = urlsplit(url)
     host = parts.netloc or "testserver"
     return {

@@ -27,27 +27,94 @@ Publish = Callable[[str, bytes], Awaitable[int]]
 
 
 class Subscription:
-    """A confirmed pattern subscription: it exists in Redis before anybody holds one."""
+    """A confirmed pattern subscription: it exists in Redis before anybody holds one.
 
-    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...]) -> None:
+    Iterating gives channel and bytes of each message, and raises ConnectionError when the connection is lost.
+    """
+
+    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...], on_lost: Callable[[], None] | None = None) -> None:
         self._pubsub = pubsub
         self._patterns = patterns
+        self._on_lost = on_lost
+        self._received: asyncio.Queue[tuple[str, bytes] | ConnectionError] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
 
     async def confirm(self) -> None:
         await self._pubsub.psubscribe(*self._patterns)
         for _ in self._patterns:
             await self._pubsub.parse_response(block=True, timeout=CONNECT_SECONDS)
+        self._reader = asyncio.create_task(self._read(), name=f"redis {' '.join(self._patterns)}")
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
-        async for message in self._pubsub.listen():
-            if message["type"] == "pmessage":
-                yield message["channel"].decode(errors="replace"), message["data"]
+        while True:
+            received = await self._received.get()
+            if isinstance(received, ConnectionError):
+                raise received
+            yield received
+
+    async def cut(self) -> None:
+        """Take the connection away, as a broken network would: what is published from now on is lost."""
+        await self.close()
+        self._lose("it was cut")
 
     async def close(self) -> None:
+        if self._reader is not None:
+            await _end(self._reader)
         # fakeredis goes on counting a subscriber that only closed its connection.
         with contextlib.suppress(RedisError, OSError):
             await self._pubsub.punsubscribe()
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._pubsub.listen():
+                if message["type"] == "pmessage":
+                    self._received.put_nowait((message["channel"].decode(errors="replace"), message["data"]))
+        except (RedisError, OSError) as error:
+            self._lose(str(error))
+
+    def _lose(self, why: str) -> None:
+        self._received.put_nowait(ConnectionError(f"the subscription to {' '.join(self._patterns)} is lost: {why}"))
+        if self._on_lost is not None:
+            self._on_lost()
+
+
+class Link:
+    """One seat's way to Redis, which a run can cut and restore. Losing it otherwise is told in the same way."""
+
+    def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None]) -> None:
+        self._bus = bus
+        self._on_change = on_change
+        self._open = asyncio.Event()
+        self._open.set()
+        self._subscribed = asyncio.Event()
+        self._current: Subscription | None = None
+        self.publish = bus.publisher(seat)
+
+    async def subscribe(self, *patterns: str) -> Subscription:
+        """Waits for as long as the link is cut."""
+        await self._open.wait()
+        again = self._current is not None
+        self._current = await self._bus.subscribe(*patterns, on_lost=self._lost)
+        self._subscribed.set()
+        if again:
+            self._on_change("restored")
+        return self._current
+
+    async def cut(self) -> None:
+        """Returns when Redis does not deliver to this seat any more."""
+        self._open.clear()
+        if self._current is not None:
+            await self._current.cut()
+
+    async def restore(self) -> None:
+        """Returns when the seat has subscribed again."""
+        self._open.set()
+        await self._subscribed.wait()
+
+    def _lost(self) -> None:
+        self._subscribed.clear()
+        self._on_change("cut")
 
 
 class Bus:
@@ -73,8 +140,8 @@ class Bus:
 
         return publish
 
-    async def subscribe(self, *patterns: str) -> Subscription:
-        subscription = Subscription(self._redis.pubsub(), patterns)
+    async def subscribe(self, *patterns: str, on_lost: Callable[[], None] | None = None) -> Subscription:
+        subscription = Subscription(self._redis.pubsub(), patterns, on_lost)
         await subscription.confirm()
         return subscription
 
@@ -90,13 +157,12 @@ class Bus:
                 self._seen.clear()
                 async with asyncio.timeout(seconds):
                     await self._seen.wait()
-        if self._task is not None and self._task.done():
+        if self._task is not None and self._task.done() and self._task.exception():
             raise HarnessError(f"the connection to {self.description} was lost during the run; its history has a gap")
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await _end(self._task)
         if self._tap is not None:
             await self._tap.close()
         await self._redis.aclose()
@@ -120,13 +186,22 @@ class Bus:
                 self._announced.pop((channel, wire), None)
 
     async def _listen(self, subscription: Subscription, recorder: Recorder) -> None:
-        async for channel, wire in subscription:
+        async for channel, wire in subscription:  # ends with a ConnectionError, which `quiet` tells
             waiting = self._announced.get((channel, wire))
             seat, seen = waiting.popleft() if waiting else (None, None)
             recorder.record("published", {"channel": channel, "wire": encode(wire)}, seat=seat, about=ids_of(wire))
             if seen is not None and not seen.done():
                 seen.set_result(None)
             self._seen.set()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel until it has ended: redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow it once."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
+    if not task.cancelled():
+        task.exception()  # whoever read from it has been told already
 
 
 _PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)

@@ -270,9 +270,7 @@ class Client:
                 async with asyncio.timeout(self._patience):
                     await self._confirm(destination, subscription)
             except TimeoutError:
-                found = (
-                    f"SUBSCRIBE {destination}: found no sign of it at the server within {self._patience} s"
-                )
+                found = f"SUBSCRIBE {destination}: found no sign of it at the server within {self._patience} s"
                 raise self._failure or TimeoutError(found) from None
         return subscription
 

@@ -44,9 +44,7 @@ from harness.synapse.ant import is_pattern, matches
         ("/topic/한*", "/topic/한글", True),
     ],
 )
-def test_a_pattern_takes_the_destinations_that_spring_takes(
-    pattern: str, destination: str, expected: bool
-) -> None:
+def test_a_pattern_takes_the_destinations_that_spring_takes(pattern: str, destination: str, expected: bool) -> None:
     assert matches(pattern, destination) is expected
 
 

@@ -81,9 +81,7 @@ async def closed(websocket: AsgiWebSocket) -> tuple[list[str], int]:
         (["mqtt"], None),
     ],
 )
-def test_the_first_known_subprotocol_of_the_client_is_accepted(
-    offered: list[str], accepted: str | None
-) -> None:
+def test_the_first_known_subprotocol_of_the_client_is_accepted(offered: list[str], accepted: str | None) -> None:
     async def work() -> None:
         async with open_asgi_websocket(app(SimpleBroker()), PATH, subprotocols=offered) as websocket:
             assert websocket.subprotocol == accepted
@@ -265,9 +263,7 @@ def test_subscriptions_are_found_by_pattern_and_counted() -> None:
     async def work() -> None:
         broker = SimpleBroker()
         async with connected(broker) as websocket:
-            for number, pattern in enumerate(
-                ["/topic/*", "/topic/?otifications", "/topic/tenant/{id:\\\\d+}"]
-            ):
+            for number, pattern in enumerate(["/topic/*", "/topic/?otifications", "/topic/tenant/{id:\\\\d+}"]):
                 await websocket.send(subscribe(pattern, f"sub-{number}"))
             await broker.subscribed("/topic/tenant/7")
             assert broker.subscriptions(TOPIC) == 2
@@ -330,9 +326,7 @@ def test_receipts_are_given_for_disconnect_only() -> None:
     async def work() -> None:
         async with connected(SimpleBroker()) as websocket:
             await websocket.send(f"SUBSCRIBE\nid:0\ndestination:{TOPIC}\nreceipt:1\n\n\0")
-            await websocket.send(
-                "SEND\ndestination:/topic/x\nreceipt:2\n\n\0UNSUBSCRIBE\nid:0\nreceipt:3\n\n\0"
-            )
+            await websocket.send("SEND\ndestination:/topic/x\nreceipt:2\n\n\0UNSUBSCRIBE\nid:0\nreceipt:3\n\n\0")
             await websocket.send("BEGIN\ntransaction:t\nreceipt:4\n\n\0")
             assert await answers(websocket) == []
             assert websocket.close_code is None

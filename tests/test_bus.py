@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import time
 
 import pytest
 import redis
 
-from harness.bus import Bus, open_bus, without_password
+from harness.bus import Bus, Link, open_bus, without_password
 from harness.clock import WallClock
 from harness.errors import HarnessError
 from harness.history import History, Recorder, decode
@@ -163,3 +164,56 @@ def test_a_recorder_writes_each_event_at_once() -> None:
     out = io.StringIO()
     Recorder(WallClock(), out).record("step", {"do": "검토"})
     assert '"do":"검토"' in out.getvalue()
+
+
+def test_a_link_that_is_cut_loses_what_is_published_until_it_is_restored(redis_url: str | None) -> None:
+    async def scene() -> tuple[list[bytes], list[str]]:
+        changes: list[str] = []
+        received: list[bytes] = []
+        first = asyncio.Event()
+        async with open_bus(redis_url) as bus:
+            link = Link(bus, "synapse", changes.append)
+
+            async def listen() -> None:
+                while True:
+                    subscription = await link.subscribe("workbench:*")
+                    with contextlib.suppress(ConnectionError):
+                        async for _, wire in subscription:
+                            received.append(wire)
+                            first.set()
+                            if wire == b"3":
+                                await subscription.close()
+                                return
+
+            listening = asyncio.create_task(listen())
+            await link.restore()
+            publish = bus.publisher("aura")
+            receivers = [await publish("workbench:alert", b"1")]
+            await first.wait()  # what is under way when the link is cut is lost with it
+            await link.cut()
+            receivers.append(await publish("workbench:alert", b"2"))
+            await link.restore()
+            receivers.append(await publish("workbench:alert", b"3"))
+            await listening
+            assert receivers == [1, 0, 1]
+        return received, changes
+
+    assert asyncio.run(scene()) == ([b"1", b"3"], ["cut", "restored"])
+
+
+def test_a_connection_that_redis_closes_is_told_like_one_that_is_cut(real_redis: str) -> None:
+    async def scene() -> list[str]:
+        changes: list[str] = []
+        async with open_bus(real_redis) as bus:
+            link = Link(bus, "synapse", changes.append)
+            subscription = await link.subscribe("workbench:*")
+            with redis.Redis.from_url(real_redis) as other:
+                other.client_kill_filter(_type="pubsub")
+            with pytest.raises(ConnectionError):
+                async for _ in subscription:
+                    pass
+            await subscription.close()
+            await link.subscribe("workbench:*")
+        return changes
+
+    assert asyncio.run(scene()) == ["cut", "restored"]

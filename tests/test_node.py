@@ -37,9 +37,7 @@ LONG_MAX = 2**63 - 1
         (MISSING, "", False, 0),
     ],
 )
-def test_every_kind_of_node_is_coerced_as_jackson_does(
-    node: Node, text: str, boolean: bool, long: int
-) -> None:
+def test_every_kind_of_node_is_coerced_as_jackson_does(node: Node, text: str, boolean: bool, long: int) -> None:
     assert (as_text(node), as_boolean(node), as_long(node)) == (text, boolean, long)
 
 

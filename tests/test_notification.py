@@ -68,9 +68,7 @@ def test_the_older_shape_takes_every_fallback() -> None:
         ("workbench:", "GENERIC", "알림"),
     ],
 )
-def test_type_and_title_fall_back_by_channel_for_what_is_absent_or_null(
-    channel: str, type_: str, title: str
-) -> None:
+def test_type_and_title_fall_back_by_channel_for_what_is_absent_or_null(channel: str, type_: str, title: str) -> None:
     for dto in (mapped(channel), mapped(channel, category=None, title=None)):
         assert (dto.type, dto.title, dto.occurred_at) == (type_, title, NOW)
 
@@ -113,9 +111,7 @@ def test_a_case_action_without_message_says_what_was_decided(fields: dict[str, T
         ({}, "RAG 처리 완료"),
     ],
 )
-def test_a_rag_message_takes_the_first_document_id_that_is_present(
-    fields: dict[str, Tree], content: str
-) -> None:
+def test_a_rag_message_takes_the_first_document_id_that_is_present(fields: dict[str, Tree], content: str) -> None:
     assert mapped(RAG_STATUS, **fields).content == content
 
 
@@ -142,9 +138,7 @@ def test_other_channels_show_the_raw_body_cut_at_200_units() -> None:
         ({}, str(NOW)),
     ],
 )
-def test_the_time_is_the_messages_own_or_else_that_of_receipt(
-    fields: dict[str, Tree], occurred_at: str
-) -> None:
+def test_the_time_is_the_messages_own_or_else_that_of_receipt(fields: dict[str, Tree], occurred_at: str) -> None:
     assert str(mapped(ALERT, **fields).occurred_at) == occurred_at
 
 
@@ -189,9 +183,7 @@ def test_malformed_bytes_inside_a_string_are_no_failure() -> None:
 
 
 def test_the_broadcast_json_is_that_of_the_deployed_dto() -> None:
-    body = (
-        '{"message":"완료 😀","timestamp":"2024-05-06T07:08:09Z","tenant_id":7,"n":null,"f":1e10,"i":1e400}'
-    )
+    body = '{"message":"완료 😀","timestamp":"2024-05-06T07:08:09Z","tenant_id":7,"n":null,"f":1e10,"i":1e400}'
     dto = read(RAG_STATUS, body.encode(), NOW).stored(1, Instant(1_714_979_289, 120_000_000))
     assert to_json(dto).decode() == (
         r'{"id":1,"tenantId":7,"title":"RAG 문서 상태","content":"완료 \uD83D\uDE00","type":"RAG_STATUS",'
@@ -225,9 +217,7 @@ def test_a_payload_a_thousand_deep_is_read_but_cannot_be_broadcast() -> None:
         ({"timestamp": 10**18}, "occurred_at"),
     ],
 )
-def test_what_the_table_cannot_hold_fails_when_it_is_saved(
-    fields: dict[str, Tree], column: str | None
-) -> None:
+def test_what_the_table_cannot_hold_fails_when_it_is_saved(fields: dict[str, Tree], column: str | None) -> None:
     dto = mapped(CASE_ACTION, **fields)
     if column is None:
         check_columns(dto)

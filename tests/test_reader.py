@@ -89,9 +89,7 @@ def test_numbers_are_those_of_json(read: Read, number: str) -> None:
 
 
 @both_paths
-@pytest.mark.parametrize(
-    "text", [r"\x", r"\a", r"\'", r"\0", r"\U0041", r"\u12", r"\uZZZZ", r"\u+123", "\n", "\x1f"]
-)
+@pytest.mark.parametrize("text", [r"\x", r"\a", r"\'", r"\0", r"\U0041", r"\u12", r"\uZZZZ", r"\u+123", "\n", "\x1f"])
 def test_strings_and_names_are_those_of_json(read: Read, text: str) -> None:
     assert outcome(read, f'["{text}"]') == PARSE
     assert outcome(read, f'{{"{text}":1}}') == PARSE
@@ -150,9 +148,7 @@ def test_a_long_string_is_read_up_to_its_limit(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_error_says_where_what_was_found_and_what_was_expected() -> None:
-    with pytest.raises(
-        Unreadable, match=r"^JsonParseException: offset 7: found '\\ufeff', expected a value$"
-    ):
+    with pytest.raises(Unreadable, match=r"^JsonParseException: offset 7: found '\\ufeff', expected a value$"):
         read_tree('{"a" : \ufeff1}')
 
 
@@ -180,9 +176,7 @@ def generated(rng: random.Random) -> str:
 def test_both_paths_agree_on_valid_and_on_damaged_texts() -> None:
     rng = random.Random(3)
     texts = [generated(rng) for _ in range(3000)]
-    assert [outcome(read_tree, text) for text in texts] == [
-        outcome(read_tree_exactly, text) for text in texts
-    ]
+    assert [outcome(read_tree, text) for text in texts] == [outcome(read_tree_exactly, text) for text in texts]
 
 
 def test_what_python_writes_both_paths_read_as_it_was() -> None:

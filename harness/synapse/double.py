@@ -75,8 +75,7 @@ def _digits(value: float) -> tuple[str, int]:
         unit=5**down << unit_twos,
         margin=5**up << margin_twos,
         scale=scale,
-        in_long=odd.bit_length() + rest_twos + _bits_of_five(up) < 64
-        and 1 + unit_twos + _bits_of_five(down + 1) < 64,
+        in_long=odd.bit_length() + rest_twos + _bits_of_five(up) < 64 and 1 + unit_twos + _bits_of_five(down + 1) < 64,
     )
 
 

@@ -45,7 +45,7 @@ class NotificationDto:
         return replace(self, id=row, created_at=created_at)
 
 
-class Unstorable(Exception):  # noqa: N818
+class Unstorable(Exception):
     """The insert fails, so that nothing is stored or broadcast: `state` is PostgreSQL's SQLSTATE."""
 
     def __init__(self, column: str, state: str, text: str) -> None:

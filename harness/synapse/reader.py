@@ -27,7 +27,7 @@ _CONTAINER = re.compile(r"[ \t\n\r]*(?=[{\[])")
 _LONG_NUMBER = re.compile(rf"(?:\A|[^-+.eE0-9])[-+.eE0-9]{{{MAX_NUMBER + 1}}}")
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """The listener fails on this message: `kind` is the class of Java's exception, the text is ours."""
 
     def __init__(self, kind: str, text: str) -> None:
@@ -56,9 +56,7 @@ def _is_plain(text: str) -> bool:
     """No limit of Jackson can be exceeded in this text."""
     length = len(text)
     return length <= MAX_NUMBER or (
-        length <= _PLAIN_LENGTH
-        and text.count("{") + text.count("[") <= MAX_DEPTH
-        and not _LONG_NUMBER.search(text)
+        length <= _PLAIN_LENGTH and text.count("{") + text.count("[") <= MAX_DEPTH and not _LONG_NUMBER.search(text)
     )
 
 
