@@ -213,7 +213,7 @@ def test_a_connection_that_redis_closes_is_told_like_one_that_is_cut(real_redis:
                 async for _ in subscription:
                     pass
             await subscription.close()
-            await link.subscribe("workbench:*")
+            await (await link.subscribe("workbench:*")).close()
         return changes
 
     assert asyncio.run(scene()) == ["cut", "restored"]
