@@ -53,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _gate(arguments: argparse.Namespace) -> int:
     from harness import gate
-    from harness.aura.settings import Settings
     from harness.report import terminal
     from harness.report.progress import Progress
 
@@ -62,7 +61,7 @@ def _gate(arguments: argparse.Namespace) -> int:
     options = gate.Options(
         redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
     )
-    settings = Settings.from_environment(os.environ)
+    settings = gate.Settings.from_environment(os.environ)
     with (
         _opened(arguments.history) as out,
         Progress(terminal.console(sys.stderr)) as progress,

@@ -16,26 +16,38 @@ from typing import IO, Any
 
 import httpx2
 
-from harness import __version__, tokens
+from harness import __version__
 from harness.agreement import Agreement, Sample
-from harness.aura.actions import Actions, Feedback, feedback_writer
-from harness.aura.app import create_app
-from harness.aura.publishers import Publishers
-from harness.aura.settings import Settings
+from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
 from harness.cases import Call, Caller, curated
 from harness.clock import Ids, WallClock
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
-from harness.history import History, Recorder, ids_of
-from harness.http import App, Tap, across_loops
+from harness.history import History, Recorder
+from harness.http import across_loops
+from harness.messages import Outgoing, consumer_messages, good_messages
+from harness.runner import Pair, quiet, simulated, stop_if_cancelled
+from harness.synapse.settings import Settings as SynapseSettings
 
-SEATS = ("aura",)
-REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag")
+SEATS = ("aura", "synapse")
+REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag")
 TENANT = "7"
 
 Progress = Callable[[str, int, int | None], None]
 """Told the phase, how much of it is done, and how much there is in all, if that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the simulated seats."""
+
+    aura: AuraSettings = AuraSettings()
+    synapse: SynapseSettings = SynapseSettings()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        return cls(AuraSettings.from_environment(environment), SynapseSettings.from_environment(environment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,8 @@ class Options:
     """Whether Schemathesis takes part."""
     quiet: float = 1.0
     """How many seconds without a message are taken for the end of what the run caused."""
+    settle: float = 0.1
+    """The same, in the middle of a run: before a connection is cut."""
     command: Sequence[str] = ("aura-harness", "gate")
     """What repeats this run."""
 
@@ -70,43 +84,26 @@ async def run(
     recorder = Recorder(clock, out)
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus)).data)
-        await bus.tap(recorder)
-        publishers = Publishers(settings, bus.publisher("aura"), clock)
-        actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
-        app = create_app(settings, actions, clock)
-        caller = Caller(settings.jwt_secret, TENANT, clock.now())
-
-        def inspect(authorization: str | None) -> Mapping[str, str]:
-            return tokens.inspect(authorization, settings.jwt_secret, clock.now())
-
-        gate = Gate(
-            agreement=agreement,
-            options=options,
-            recorder=recorder,
-            bus=bus,
-            aura=Tap(app, recorder, clock, inspect, "aura"),
-            publishers=publishers,
-            caller=caller,
-            progress=progress,
-        )
         try:
-            await gate.drive()
+            async with simulated(bus, recorder, clock, options.seed, settings.aura, settings.synapse) as pair:
+                caller = Caller(settings.aura.jwt_secret, TENANT, clock.now())
+                await Gate(agreement, options, recorder, bus, pair, caller, progress).drive()
         except asyncio.CancelledError:
             recorder.record("step", {"do": "interrupted"})
             return recorder.history(), False
+        bus.must_have_listened()
     return recorder.history(), True
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One run, set up: the seat, how to call it, and what it publishes with."""
+    """One run, set up: the seats, how to call them, and what to call them with."""
 
     agreement: Agreement
     options: Options
     recorder: Recorder
     bus: Bus
-    aura: App
-    publishers: Publishers
+    pair: Pair
     caller: Caller
     progress: Progress
 
@@ -120,16 +117,29 @@ class Gate:
         await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
         await self._phase("detections", examples, traffic.detections(examples), self._detect)
         await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
+        outgoing = list(consumer_messages(self.options.seed, ids, examples))
+        await self._phase("messages", len(outgoing), outgoing, self._publish)
+        await self._gap(ids)
         if self.options.fuzz:
             await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
-        await self.bus.quiet(self.options.quiet)
+        await quiet(self.recorder, self.options.quiet)
+
+    async def _gap(self, ids: Ids) -> None:
+        """Cut Synapse off while messages are published; what comes before and after must not suffer."""
+        before, lost, after = (list(good_messages(self.options.seed, ids, count)) for count in (3, 5, 3))
+        await self._phase("before the gap", len(before), before, self._publish)
+        await quiet(self.recorder, self.options.settle)
+        await self.pair.link.cut()
+        await self._phase("in the gap", len(lost), lost, self._publish)
+        await self.pair.link.restore()
+        await self._phase("after the gap", len(after), after, self._publish)
 
     async def _phase(self, name: str, total: int, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
         for done, item in enumerate(items):
             self.progress(name, done, total)
             await play(item)
-            _stop_if_cancelled()
+            stop_if_cancelled()
         self.progress(name, total, total)
 
     async def _sample(self, sample: Sample) -> None:
@@ -150,18 +160,22 @@ class Gate:
         await self._call(Call("generated", wire, self.caller.headers()))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.aura)
+        transport = httpx2.ASGITransport(app=self.pair.aura)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
 
     async def _detect(self, detection: Detection) -> None:
         data = {"do": "detect", **dataclasses.asdict(detection)}
         self.recorder.record("step", data, about={"case": detection.case_id})
-        await self.publishers.case_created(detection.case_id, detection.severity, detection.score)
+        await self.pair.publishers.case_created(detection.case_id, detection.severity, detection.score)
 
     async def _rag(self, rag: RagRun) -> None:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
-        await self.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+        await self.pair.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+
+    async def _publish(self, outgoing: Outgoing) -> None:
+        self.recorder.record("step", {"do": "publish", "about": outgoing.about, "readable": outgoing.readable})
+        await self.pair.publish(outgoing.channel, outgoing.wire)
 
     async def _fuzz(self, ids: Ids) -> None:
         calls = 0
@@ -173,7 +187,7 @@ class Gate:
 
         fuzz = Fuzz(
             specification=self.agreement.root / "openapi.yaml",
-            app=across_loops(self.aura, asyncio.get_running_loop()),
+            app=across_loops(self.pair.aura, asyncio.get_running_loop()),
             headers={"X-Tenant-ID": TENANT},
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,
@@ -189,13 +203,6 @@ class Gate:
         self.progress("Schemathesis", calls, calls)
         for failure in failures:
             self.recorder.record("fuzz", {"tool": "schemathesis", **dataclasses.asdict(failure)})
-
-
-def _stop_if_cancelled() -> None:
-    """redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
@@ -214,11 +221,3 @@ def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, An
             **{name: version(name) for name in ("starlette", "redis", "fakeredis", "schemathesis")},
         },
     }
-
-
-def _tapped(feedback: Feedback, recorder: Recorder) -> Feedback:
-    def write(line: str) -> None:
-        feedback(line)
-        recorder.record("feedback", {"line": line}, seat="aura", about=ids_of(line.encode()))
-
-    return write

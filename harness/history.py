@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +104,9 @@ class Recorder:
             self._out.flush()
         return event
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     def history(self) -> History:
         return History(self._events)
 
@@ -136,7 +139,8 @@ def ids_of(body: bytes) -> dict[str, object]:
 
 
 def to_line(event: Event) -> str:
-    return json.dumps(asdict(event), ensure_ascii=False, separators=(",", ":")) + "\n"
+    fields = {name: getattr(event, name) for name in Event.__slots__}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def load(path: Path) -> History:

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from harness.history import Recorder, encode
+
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
@@ -395,3 +397,15 @@ async def open_websocket(
     offered = [Subprotocol(name) for name in subprotocols] or None
     async with connect(url, subprotocols=offered, additional_headers=headers, max_size=None) as connection:
         yield _Socket(connection)
+
+
+async def record(client: Client, recorder: Recorder, seat: str) -> None:
+    """The tap: every MESSAGE frame that arrives becomes a `broadcast` event, until the client disconnects."""
+    async for frame in client:
+        data = {
+            "destination": frame.headers.get("destination"),
+            "subscription": frame.headers.get("subscription"),
+            "message_id": frame.headers.get("message-id"),
+            "body": encode(frame.body),
+        }
+        recorder.record("broadcast", data, seat=seat)

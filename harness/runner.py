@@ -1,0 +1,152 @@
+"""Brings the seats of a run up, each with its taps, and waits until what it caused has come to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness import tokens
+from harness.asgi_websocket import open_asgi_websocket
+from harness.aura.actions import Actions, Feedback, feedback_writer
+from harness.aura.app import create_app
+from harness.aura.publishers import Publishers
+from harness.aura.settings import Settings as AuraSettings
+from harness.bus import Bus, Link, Publish
+from harness.clock import Clock
+from harness.history import Recorder, encode, ids_of
+from harness.http import App, Tap
+from harness.stomp import Client, record
+from harness.synapse.instant import Instant
+from harness.synapse.notification import NotificationDto, to_json
+from harness.synapse.seat import Synapse
+from harness.synapse.settings import Settings as SynapseSettings
+from harness.synapse.store import SqliteStore
+from harness.synapse.writer import Unwritable
+
+NOTIFICATIONS = "/topic/notifications"
+STOMP_PATH = "/ws/notifications/websocket"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both systems, simulated, in this process."""
+
+    aura: App
+    """Aura's HTTP side, tapped."""
+    publishers: Publishers
+    """What Aura does of its own accord."""
+    synapse: Synapse
+    link: Link
+    """Synapse's way to Redis."""
+    publish: Publish
+    """How the run itself publishes."""
+
+
+@asynccontextmanager
+async def simulated(
+    bus: Bus, recorder: Recorder, clock: Clock, seed: int, aura: AuraSettings, synapse: SynapseSettings
+) -> AsyncIterator[Pair]:
+    """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
+
+    def changed(what: str) -> None:
+        recorder.record("fault", {"do": what}, seat="synapse")
+
+    def failed(channel: str, wire: bytes, error: Exception) -> None:
+        data = {"do": "listener-failed", "channel": channel, "wire": encode(wire), "error": repr(error)}
+        recorder.record("fault", data, seat="synapse", about=ids_of(wire))
+
+    await bus.tap(recorder)
+    link = Link(bus, "synapse", changed)
+    connect = partial(link.subscribe, synapse.notification_channel_pattern)
+    publishers = Publishers(aura, bus.publisher("aura"), clock)
+    store = TappedStore(synapse.notification_database_path, recorder)
+    try:
+        async with Synapse(synapse, connect, clock, seed, store=store, on_failure=failed) as seat, _watched(seat, recorder):
+            yield Pair(
+                aura=_aura(aura, publishers, recorder, clock),
+                publishers=publishers,
+                synapse=seat,
+                link=link,
+                publish=bus.publisher("harness"),
+            )
+    finally:
+        store.close()
+
+
+async def quiet(recorder: Recorder, seconds: float) -> None:
+    """Returns when nothing was recorded for that long."""
+    recorded = -1
+    while recorded != len(recorder):
+        recorded = len(recorder)
+        await asyncio.sleep(seconds)
+
+
+def stop_if_cancelled() -> None:
+    """redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+class TappedStore(SqliteStore):
+    """Records each row once it is saved."""
+
+    def __init__(self, path: Path | None, recorder: Recorder) -> None:
+        super().__init__(path)
+        self._recorder = recorder
+
+    def save(self, dto: NotificationDto, now: Instant) -> NotificationDto:
+        saved = super().save(dto, now)
+        data = {"id": saved.id, "notification": _as_json(saved)}
+        self._recorder.record("stored", data, seat="synapse", about=_ids(saved))
+        return saved
+
+
+def _as_json(saved: NotificationDto) -> Any:
+    """None for a row that cannot be written as JSON, which is stored all the same."""
+    try:
+        return json.loads(to_json(saved))
+    except (Unwritable, RecursionError):
+        return None
+
+
+def _ids(saved: NotificationDto) -> dict[str, object]:
+    payload = saved.payload or {}
+    return {"case": payload.get("case_id"), "request": payload.get("request_id")}
+
+
+@asynccontextmanager
+async def _watched(seat: Synapse, recorder: Recorder) -> AsyncIterator[None]:
+    """A browser's STOMP client records what is broadcast."""
+    async with open_asgi_websocket(seat.app, STOMP_PATH) as socket:
+        client = await Client.connect(socket, confirm=seat.broker.holds, name="browser")
+        await client.subscribe(NOTIFICATIONS)
+        watching = asyncio.create_task(record(client, recorder, "synapse"), name="stomp tap")
+        try:
+            yield
+        finally:
+            await client.disconnect()
+            await watching
+
+
+def _aura(settings: AuraSettings, publishers: Publishers, recorder: Recorder, clock: Clock) -> App:
+    actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
+
+    def inspect(authorization: str | None) -> Mapping[str, str]:
+        return tokens.inspect(authorization, settings.jwt_secret, clock.now())
+
+    return Tap(create_app(settings, actions, clock), recorder, clock, inspect, "aura")
+
+
+def _tapped(feedback: Feedback, recorder: Recorder) -> Feedback:
+    def write(line: str) -> None:
+        feedback(line)
+        recorder.record("feedback", {"line": line}, seat="aura", about=ids_of(line.encode()))
+
+    return write
