@@ -27,7 +27,7 @@ _CONTAINER = re.compile(r"[ \t\n\r]*(?=[{\[])")
 _LONG_NUMBER = re.compile(rf"(?:\A|[^-+.eE0-9])[-+.eE0-9]{{{MAX_NUMBER + 1}}}")
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """The listener fails on this message: `kind` is the class of Java's exception, the text is ours."""
 
     def __init__(self, kind: str, text: str) -> None:

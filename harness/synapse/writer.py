@@ -20,7 +20,7 @@ _ESCAPED = re.compile('["\\\\\x00-\x1f\ud800-\udfff\U00010000-\U0010ffff]')
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-class Unwritable(Exception):  # noqa: N818
+class Unwritable(Exception):
     """Jackson throws on this value: `kind` names the exception."""
 
     def __init__(self, kind: str, text: str) -> None:
