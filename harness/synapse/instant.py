@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final, Self
 
 _SECONDS_PER_DAY: Final = 86_400
 _DAYS_PER_CYCLE: Final = 146_097
 """Days in 400 years, after which the calendar repeats itself; `date` then serves for any year."""
 
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY: Final = _EPOCH.toordinal()
 _MAX_YEAR: Final = 1_000_000_000
 _MAX_OFFSET: Final = 18 * 3600
 
@@ -25,6 +26,12 @@ class Instant:
     seconds: int
     """Since 1970-01-01T00:00:00Z."""
     nanos: int = 0
+
+    @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The same moment; `moment` is aware."""
+        since = moment - _EPOCH
+        return cls(since.days * _SECONDS_PER_DAY + since.seconds, since.microseconds * 1000)
 
     @classmethod
     def of_epoch_milli(cls, millis: int) -> Self:

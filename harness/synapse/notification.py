@@ -77,10 +77,15 @@ def read(channel: str, body: bytes, now: Instant) -> NotificationDto:
 
 
 def to_json(dto: NotificationDto) -> bytes:
-    """As Spring broadcasts it: the fields as they are declared, those that are null left out.
+    """As Spring broadcasts it.
 
     Raises `Unwritable` for a payload that is 1000 deep: it is read and stored, but the DTO is one level more.
     """
+    return write(to_tree(dto))
+
+
+def to_tree(dto: NotificationDto) -> dict[str, Tree]:
+    """The fields as they are declared, those that are null left out."""
     fields: dict[str, Tree] = {
         "id": dto.id,
         "tenantId": dto.tenant_id,
@@ -94,7 +99,7 @@ def to_json(dto: NotificationDto) -> bytes:
         "readAt": None if dto.read_at is None else str(dto.read_at),
         "payload": dto.payload,
     }
-    return write({name: value for name, value in fields.items() if value is not None})
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def check_columns(dto: NotificationDto) -> None:

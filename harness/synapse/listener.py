@@ -1,0 +1,34 @@
+"""What the deployed listener does with one message: read it, store it, then broadcast it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from harness.clock import Clock
+from harness.synapse.broker import SimpleBroker
+from harness.synapse.instant import Instant
+from harness.synapse.notification import read, to_json
+from harness.synapse.store import Store
+
+TOPIC: Final = "/topic/notifications"
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationListener:
+    store: Store
+    broker: SimpleBroker
+    clock: Clock
+    give_way: Callable[[], Awaitable[None]]
+    """Lets other messages go first between the two steps: ids need not rise in the order of the broadcasts."""
+
+    async def __call__(self, channel: str, wire: bytes) -> None:
+        """Raises `Unreadable` and `Unstorable`, when nothing is stored, and `Unwritable`, when the row stays alone."""
+        dto = read(channel, wire, self._now())
+        stored = self.store.save(dto, self._now())
+        await self.give_way()
+        self.broker.send(TOPIC, to_json(stored))
+
+    def _now(self) -> Instant:
+        return Instant.of(self.clock.now())
