@@ -15,7 +15,8 @@ from harness.located import load as load_file
 
 SEATS = ("aura", "synapse", "workbench")
 LEVELS = ("must", "should")
-NEEDS = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
+TRIGGERS = ("trigger:detect", "trigger:rag", "trigger:hitl", "trigger:action")
+NEEDS = ("http", "redis", "stomp", "rest", "feedback", *TRIGGERS)
 
 CLAUSES, OPENAPI, ASYNCAPI, MAPPING = "clauses.yaml", "openapi.yaml", "asyncapi.yaml", "mapping.yaml"
 SAMPLES = "samples/index.yaml"

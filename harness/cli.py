@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ EXIT_CODES = """exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    for name in ("harness", "hitl_feedback"):  # what the simulated seats log is in the history
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

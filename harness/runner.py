@@ -63,7 +63,7 @@ async def simulated(
 
     await bus.tap(recorder)
     link = Link(bus, "synapse", changed)
-    connect = partial(link.subscribe, synapse.notification_channel_pattern)
+    connect = partial(link.subscribe, synapse.notification_redis_workbench_pattern)
     publishers = Publishers(aura, bus.publisher("aura"), clock)
     store = TappedStore(synapse.notification_database_path, recorder)
     try:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from harness.history import Recorder, encode
+from harness import history
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -399,13 +399,13 @@ async def open_websocket(
         yield _Socket(connection)
 
 
-async def record(client: Client, recorder: Recorder, seat: str) -> None:
+async def record(client: Client, recorder: history.Recorder, seat: str) -> None:
     """The tap: every MESSAGE frame that arrives becomes a `broadcast` event, until the client disconnects."""
     async for frame in client:
         data = {
             "destination": frame.headers.get("destination"),
             "subscription": frame.headers.get("subscription"),
             "message_id": frame.headers.get("message-id"),
-            "body": encode(frame.body),
+            "body": history.encode(frame.body),
         }
         recorder.record("broadcast", data, seat=seat)
