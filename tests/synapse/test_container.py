@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 import redis
@@ -174,7 +175,7 @@ def test_it_waits_twice_as_long_before_each_new_try_up_to_half_a_minute() -> Non
         await container.stop()
 
     run(scene())
-    waits = [round(later - earlier, 6) for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [round(later - earlier, 6) for earlier, later in pairwise(times)]
     assert waits[:5] == [0.001, 0.002, 0.004, 0.008, 0.016]
     assert waits[14:] == [16.384, 30.0, 30.0, 30.0, 30.0]
 
