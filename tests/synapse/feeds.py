@@ -23,10 +23,10 @@ class Stopped:
 class Feed:
     """A subscription that gives what it is fed, and is cut by an error."""
 
-    def __init__(self, *messages: bytes) -> None:
+    def __init__(self, *items: bytes | Exception) -> None:
         self.closed = False
         self._items: asyncio.Queue[bytes | Exception] = asyncio.Queue()
-        self.feed(*messages)
+        self.feed(*items)
 
     def feed(self, *items: bytes | Exception) -> None:
         for item in items:
@@ -34,12 +34,12 @@ class Feed:
 
     async def drained(self) -> None:
         """Returns when all that was fed has been taken."""
-        while not self._items.empty():
-            await asyncio.sleep(0)
+        await self._items.join()
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
         while True:
             item = await self._items.get()
+            self._items.task_done()
             if isinstance(item, Exception):
                 raise item
             yield ALERT, item

@@ -1,5 +1,7 @@
 """Rows of `reference/java-semantics.md` §4."""
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
 from harness.synapse.instant import Instant
@@ -108,3 +110,15 @@ def test_a_clock_of_nanoseconds_gives_all_nine_digits() -> None:
 
 def test_instants_are_ordered_in_time() -> None:
     assert Instant(-1, 999_999_999) < Instant(0) < Instant(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (datetime(2026, 2, 11, 14, 30, 0, 1, tzinfo=UTC), "2026-02-11T14:30:00.000001Z"),
+        (datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), "1969-12-31T23:59:59.999999Z"),
+        (datetime(2026, 2, 11, 9, 0, tzinfo=timezone(timedelta(hours=9))), "2026-02-11T00:00:00Z"),
+    ],
+)
+def test_a_datetime_is_the_same_instant(moment: datetime, shown: str) -> None:
+    assert str(Instant.of(moment)) == shown
