@@ -10,7 +10,7 @@ import dataclasses
 import json
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import IO, Any
 
@@ -42,8 +42,8 @@ Progress = Callable[[str, int, int | None], None]
 class Settings:
     """The settings of the simulated seats."""
 
-    aura: AuraSettings = AuraSettings()
-    synapse: SynapseSettings = SynapseSettings()
+    aura: AuraSettings = field(default_factory=AuraSettings)
+    synapse: SynapseSettings = field(default_factory=SynapseSettings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
