@@ -92,7 +92,8 @@ class Line:
 class Cause:
     """Something that Aura may publish or log for: a record call, a detection, a RAG run.
 
-    `ids` are what its message echoes; `due` is whether one message is promised, `possible` whether one may come.
+    `ids` are what a message is known by; `told` is all that it has to repeat. `due` is whether one message is
+    promised, `possible` whether one may come.
     """
 
     event: Event
@@ -101,6 +102,7 @@ class Cause:
     ended: float
     moment: datetime
     ids: Mapping[str, Any]
+    told: Mapping[str, Any]
     due: bool
     possible: bool
     approved: bool | None = None
@@ -170,9 +172,11 @@ class View:
             yield _call(exchange)
         for event in self.history.of("step"):
             if event.data.get("do") == "detect":
-                yield _step(event, ALERT, "case_id", due=event.data["severity"] == "HIGH")
+                told = ("case_id", "score", "severity")
+                yield _step(event, ALERT, told, due=event.data["severity"] == "HIGH")
             elif event.data.get("do") == "rag":
-                yield _step(event, RAG_STATUS, "rag_document_id", due=event.data["succeeded"] is True)
+                told = ("rag_document_id", "chunks_added")
+                yield _step(event, RAG_STATUS, told, due=event.data["succeeded"] is True)
 
     def _exchange(self, event: Event) -> Exchange:
         data = event.data
@@ -306,9 +310,19 @@ def _call(exchange: Exchange) -> Cause:
     )
 
 
-def _step(event: Event, channel: str, name: str, *, due: bool) -> Cause:
-    ids = {name: event.data[name]}
-    return Cause(event, channel, event.at, float("inf"), event.moment, ids, due=due, possible=due)
+def _step(event: Event, channel: str, names: tuple[str, ...], *, due: bool) -> Cause:
+    """The first of `names` is what the message is known by."""
+    return Cause(
+        event=event,
+        channel=channel,
+        began=event.at,
+        ended=float("inf"),
+        moment=event.moment,
+        ids={names[0]: event.data[names[0]]},
+        told={name: event.data[name] for name in names},
+        due=due,
+        possible=due,
+    )
 
 
 def _message(event: Event) -> Message:
