@@ -100,7 +100,7 @@ def _field(
                 yield pointer, "", _shown(found)
         case "database":
             rows = handling.rows if notification.event.kind == "broadcast" else ()
-            if rows and found not in {row.id for row in rows}:
+            if rows and found not in [row.id for row in rows]:
                 yield pointer, _shown(rows[0].id), _shown(found)
         case "now":
             yield from _received(view, handling, notification, pointer, found)

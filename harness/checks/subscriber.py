@@ -73,7 +73,7 @@ def stored_first(view: View) -> Iterator[Finding | None]:
         frames = [frame for several in one.frames.values() for frame in several]
         if not rows or not frames:
             continue
-        pairs = [(rows.get(frame.id, one.rows[0]), frame) for frame in frames]
+        pairs = [(rows.get(frame.id if isinstance(frame.id, int) else None, one.rows[0]), frame) for frame in frames]
         early = [(row, frame) for row, frame in pairs if frame.event.seq < row.event.seq]
         if not early:
             yield None
