@@ -19,6 +19,9 @@ _TOKENS = {
     "expired": "an expired token",
 }
 
+_ARGUMENT_LIMIT = 100_000
+"""Bytes; Linux hands a program no argument of more than 128 KiB."""
+
 
 def curl(event: Event) -> str:
     """The call of an `http` event, against $HARNESS_AURA_URL with $HARNESS_TOKEN."""
@@ -54,3 +57,14 @@ def _fits_an_argument(body: Any) -> bool:
 def listen(channel: str) -> str:
     """How to see what is published on a channel."""
     return f'redis-cli -u "$HARNESS_REDIS_URL" SUBSCRIBE {shlex.quote(channel)}'
+
+
+def publish(event: Event) -> str:
+    """The message of a `published` event, once more."""
+    data = event.data
+    client = 'redis-cli -u "$HARNESS_REDIS_URL"'
+    channel = shlex.quote(data["channel"])
+    wire = decode(data["wire"])
+    if isinstance(data["wire"], str) and "\0" not in data["wire"] and len(wire) <= _ARGUMENT_LIMIT:
+        return f"{client} PUBLISH {channel} {shlex.quote(data['wire'])}"
+    return f"printf %s {base64.b64encode(wire).decode()} | base64 -d | {client} -x PUBLISH {channel}"

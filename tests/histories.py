@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 AGREEMENT = agreement.load()
 START = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
-REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag")
+REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag", "stomp", "rest")
 
 DIRECT = "/aura/action/record"
 GATEWAY = "/api/aura/action/record"
@@ -182,6 +182,25 @@ def fuzz(case: str, *, check: str = "not_a_server_error", message: str = "Server
     return _event("fuzz", at, {"tool": "schemathesis", "check": check, "case": case, "message": message}, seat=None)
 
 
+def stored(notification: Json, *, row: int = 1, at: float = 1.21) -> Event:
+    return _event("stored", at, {"id": row, "notification": notification}, seat="synapse")
+
+
+def broadcast(
+    notification: Json | bytes,
+    *,
+    subscription: str = "sub-0",
+    destination: str = "/topic/notifications",
+    at: float = 1.22,
+) -> Event:
+    data = {"destination": destination, "subscription": subscription, "message_id": "session-0"}
+    return _event("broadcast", at, {**data, "body": encode(_wire(notification))}, seat="synapse")
+
+
+def fault(do: str, *, at: float = 1.2, **data: Any) -> Event:
+    return _event("fault", at, {"do": do, **data}, seat="synapse")
+
+
 DETECTED = step("detect", at=2.0, case_id="case-2", severity="HIGH", score=0.85)
 VECTORISED = step("rag", at=3.0, rag_document_id="document-1", chunks_added=12, succeeded=True)
 ALERTED = published(ALERT, channel=ALERTS, at=2.2)
@@ -196,7 +215,8 @@ def without(value: Json, *names: str) -> Json:
 
 
 def verdict(clause: str, *events: Event, **run: Any) -> Verdict:
-    """What the check of this clause says of these events."""
+    """What the check of this clause says of these events; its keeper took part."""
+    run = {"seats": {"aura", AGREEMENT.clauses[clause].seat}, **run}
     return next(each for each in judge(AGREEMENT, history(*events, **run)) if each.clause == clause)
 
 
@@ -212,6 +232,12 @@ def outcome(clause: str, *events: Event, **run: Any) -> str:
 
 def broken(*events: Event, **run: Any) -> set[str]:
     return {each.clause for each in judge(AGREEMENT, history(*events, **run)) if each.outcome == "broken"}
+
+
+def broken_by_synapse(*events: Event, **run: Any) -> set[str]:
+    """Of the clauses that a consumer keeps."""
+    judged = judge(AGREEMENT, history(*events, **{"seats": ("aura", "synapse"), **run}))
+    return {each.clause for each in judged if each.outcome == "broken" and each.seat == "synapse"}
 
 
 def view(*events: Event) -> View:

@@ -24,6 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "schema": LEAVES | {"agreement"},
     "lint": LEAVES | {"agreement", "located"},
     "generate": {"clock"},
+    "hostile": set(),
+    "messages": {"clock", "generate", "hostile"},
     "redis_server": LEAVES,
     "bus": LEAVES | {"history"},
     "http": {"clock", "history"},

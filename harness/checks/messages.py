@@ -56,7 +56,7 @@ def echo(view: View) -> Iterator[Finding | None]:
         cause = view.cause_of.get(message.event.seq)
         if cause is None or cause.channel != CASE_ACTION or not isinstance(message.value, dict):
             continue
-        if _of_another_kind(message, cause):
+        if of_another_kind(message, cause):
             continue
         wrong = [
             (name, value)
@@ -67,7 +67,7 @@ def echo(view: View) -> Iterator[Finding | None]:
             yield None
         for name, value in wrong:
             seen = f"{shown(message.field(name))} where the call said {shown(value)}"
-            yield _finding(view, message, "publish.echo", f"{name} of the call", seen, f"/{name}")
+            yield finding(view, message, "publish.echo", f"{name} of the call", seen, f"/{name}")
 
 
 @check("publish.agree")
@@ -84,7 +84,7 @@ def agree(view: View) -> Iterator[Finding | None]:
         decided = cause.approved if cause else None
         if decided is not None and message.field("approved") is not decided:
             seen = f"approved: {shown(message.field('approved'))} where the call said {shown(decided)}"
-            yield _finding(view, message, "publish.agree", "the decision of the call", seen, "/approved")
+            yield finding(view, message, "publish.agree", "the decision of the call", seen, "/approved")
         else:
             yield None
 
@@ -110,10 +110,10 @@ def channel_category(view: View) -> Iterator[Finding | None]:
             yield None
         elif expected is None:
             known = f"one of {', '.join(CATEGORIES)}"
-            yield _finding(view, message, "publish.channel-category", known, f"channel {message.channel}")
+            yield finding(view, message, "publish.channel-category", known, f"channel {message.channel}")
         else:
             clause, seen = "publish.channel-category", f"category {category}"
-            yield _finding(view, message, clause, f"{expected} on {message.channel}", seen, "/category")
+            yield finding(view, message, clause, f"{expected} on {message.channel}", seen, "/category")
 
 
 @check("publish.event-fields")
@@ -144,7 +144,7 @@ def utf8_json(view: View) -> Iterator[Finding | None]:
             seen = "text that is not JSON"
         else:
             seen = f"{in_brief(message.value)}, not an object"
-        yield _finding(view, message, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
+        yield finding(view, message, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
 
 
 @check("publish.unescaped")
@@ -155,7 +155,7 @@ def unescaped(view: View) -> Iterator[Finding | None]:
         escaped = next((found for found in _ESCAPED.finditer(message.text) if int(found[1], 16) > 0x7F), None)
         if escaped is not None:
             seen = f"\\u{escaped[1]} at character {escaped.start() + 1}"
-            yield _finding(view, message, "publish.unescaped", "text outside ASCII as it stands", seen)
+            yield finding(view, message, "publish.unescaped", "text outside ASCII as it stands", seen)
         elif not message.text.isascii():
             yield None
 
@@ -170,7 +170,7 @@ def timestamp_format(view: View) -> Iterator[Finding | None]:
             yield (
                 None
                 if fits
-                else _finding(view, message, "publish.timestamp-format", expected, shown(stamp), "/timestamp")
+                else finding(view, message, "publish.timestamp-format", expected, shown(stamp), "/timestamp")
             )
 
 
@@ -188,7 +188,7 @@ def timestamp_within(view: View) -> Iterator[Finding | None]:
             off = min(abs(stamp - first), abs(stamp - last))
             seen = f"{message.field('timestamp')}, {off.total_seconds():g} s {'before' if stamp < first else 'after'}"
             expected = "a timestamp between the start of the action and the publish"
-            yield _finding(view, message, "publish.timestamp-within", expected, seen, "/timestamp")
+            yield finding(view, message, "publish.timestamp-within", expected, seen, "/timestamp")
 
 
 @check("publish.after-feedback")
@@ -198,7 +198,7 @@ def after_feedback(view: View) -> Iterator[Finding | None]:
             yield (
                 None
                 if line.event.seq < message.event.seq
-                else _finding(
+                else finding(
                     view,
                     message,
                     "publish.after-feedback",
@@ -215,7 +215,7 @@ def no_database_fields(view: View) -> Iterator[Finding | None]:
         yield (
             None
             if not found
-            else _finding(
+            else finding(
                 view,
                 message,
                 "publish.no-database-fields",
@@ -239,21 +239,7 @@ def message_text(view: View) -> Iterator[Finding | None]:
         if expected is None or not isinstance(said, str) or not said or _misplaced(message):
             continue
         clause = "publish.message-text"
-        yield None if said == expected else _finding(view, message, clause, expected, shown(said), "/message")
-
-
-@check("delivery.nothing-invented")
-def nothing_invented(view: View) -> Iterator[Finding | None]:
-    for message in view.notifications:
-        cause = view.cause_of.get(message.event.seq)
-        known = cause is not None and not _of_another_kind(message, cause)
-        yield (
-            None
-            if known
-            else _finding(
-                view, message, "delivery.nothing-invented", "a message for something that took place", "no such event"
-            )
-        )
+        yield None if said == expected else finding(view, message, clause, expected, shown(said), "/message")
 
 
 def _readable(view: View) -> Iterator[Message]:
@@ -276,7 +262,7 @@ def _misplaced(message: Message) -> bool:
     return category in CATEGORIES.values() and category != CATEGORIES.get(message.channel)
 
 
-def _of_another_kind(message: Message, cause: Cause) -> bool:
+def of_another_kind(message: Message, cause: Cause) -> bool:
     """Whether it tells something else than its cause did: it only names the same case."""
     category = CATEGORIES.get(message.channel)
     return message.channel != cause.channel and category is not None and message.field("category") == category
@@ -290,10 +276,10 @@ def _other_category(violation: Violation) -> bool:
 def _violated(view: View, message: Message, clause: str, violation: Violation) -> Finding:
     expected = f"{violation.pointer or 'the message'} as in the document"
     seen = f"{violation.pointer or 'the message'} {violation.reason}"
-    return _finding(view, message, clause, expected, seen, violation.pointer)
+    return finding(view, message, clause, expected, seen, violation.pointer)
 
 
-def _finding(view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
+def finding(view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
     cause = view.cause_of.get(message.event.seq)
     events = (*((cause.event.seq,) if cause else ()), message.event.seq)
     return Finding(

@@ -1,0 +1,118 @@
+"""Which one clause a lost message breaks: a channel that is never received loses all of its messages, and a consumer
+that a bad message stopped loses all that follow, but neither has lost messages on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from harness.checks.notifications import Handling, handlings
+from harness.checks.view import View
+
+CHANNELS = "subscriber.channels"
+OLDER = "subscriber.older-shape"
+SURVIVES = "subscriber.survives"
+GAP = "delivery.gap"
+DUPLICATES = "delivery.duplicates"
+LOST = "delivery.nothing-lost"
+
+DEAD = 2
+"""So many due messages unhandled to the end of a connection: one that is lost there may be any loss."""
+
+
+def blamed(view: View) -> Mapping[int, str]:
+    """The clause of each due message that was neither stored nor broadcast, by its `seq`."""
+    if "losses" not in view.cache:
+        view.cache["losses"] = _blamed(view)
+    found: Mapping[int, str] = view.cache["losses"]
+    return found
+
+
+def copies(view: View) -> Iterable[Sequence[Handling]]:
+    """The due messages that were published more than once, of which one was handled at least."""
+    groups: dict[tuple[str, bytes], list[Handling]] = {}
+    for one in handlings(view):
+        if one.due:
+            groups.setdefault((one.message.channel, one.message.wire), []).append(one)
+    return [group for group in groups.values() if len(group) > 1 and any(one.handled for one in group)]
+
+
+def connected(view: View) -> list[Handling]:
+    """The messages that a consumer of their channel and shape was connected for."""
+    blame = blamed(view)
+    return [one for one in handlings(view) if not one.cut_off and blame.get(one.seq) not in (CHANNELS, OLDER)]
+
+
+def complete(view: View, one: Handling) -> bool:
+    """Stored and broadcast, as far as this run sees either."""
+    reach = view.history.run["reach"]
+    broadcast = bool(one.frames) and all(one.frames.values())
+    return (bool(one.rows) or "rest" not in reach) and (broadcast or "stomp" not in reach)
+
+
+def _blamed(view: View) -> dict[int, str]:
+    blame: dict[int, str] = {}
+    _blame_the_kind(handlings(view), blame)
+    rest = [one for one in handlings(view) if not one.cut_off and one.seq not in blame]
+    again = {one.seq for group in copies(view) for one in group[1:]}
+    for period, published in groupby(rest, key=lambda one: one.period):
+        _blame_the_end(list(published), period, again, blame)
+    _blame_the_rest(rest, again, blame)
+    return blame
+
+
+def _blame_the_kind(published: Sequence[Handling], blame: dict[int, str]) -> None:
+    """Whole channels and the older shape, if the consumer was alive and took none of them."""
+    taken = {kind for one in published if one.handled for kind in (one.message.channel, one.older_shape)}
+    last = max((one.seq for one in published if one.handled), default=0)
+    first: dict[object, int] = {}
+    for one in published:
+        if one.due:
+            first.setdefault(one.message.channel, one.seq)
+            first.setdefault(one.older_shape, one.seq)
+    for one in published:
+        if one.due and not one.handled:
+            channel = one.message.channel
+            if channel not in taken and (first[channel] < last or not last):
+                blame[one.seq] = CHANNELS
+            elif one.older_shape and channel in taken and True not in taken and first[True] < last:
+                blame[one.seq] = OLDER
+
+
+def _blame_the_end(published: list[Handling], period: int, again: set[int], blame: dict[int, str]) -> None:
+    """What stopped the consumer for good in this period, if anything did; and the first message after a gap."""
+    first = next((one for one in published if one.due), None)
+    if period and first is not None and not first.handled:
+        blame[first.seq] = GAP
+    last = max((index for index, one in enumerate(published) if one.handled), default=-1)
+    lost = [one for one in published[last + 1 :] if one.due]
+    if len(lost) < DEAD:
+        return
+    before = published[last + 1 : published.index(lost[0])]
+    if period and last < 0:
+        clause = GAP
+    elif before:
+        clause = SURVIVES
+    elif lost[0].seq in again or (last >= 0 and published[last].seq in again):
+        clause = DUPLICATES
+    else:
+        clause = LOST
+    blame.update((one.seq, clause) for one in lost if one.seq not in blame)
+
+
+def _blame_the_rest(connected: list[Handling], again: set[int], blame: dict[int, str]) -> None:
+    """Single losses. When all of them directly follow a bad message, it is the bad ones that cost them."""
+    single, behind = [], set()
+    bad = False
+    for one in connected:
+        if one.due and not one.handled and one.seq not in blame:
+            if one.seq in again:
+                blame[one.seq] = DUPLICATES
+            else:
+                single.append(one.seq)
+                if bad:
+                    behind.add(one.seq)
+        bad = not one.reading.conforming
+    clause = SURVIVES if behind.issuperset(single) else LOST
+    blame.update(dict.fromkeys(single, clause))
