@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.history import Recorder, encode, ids_of
 
 PATTERNS = ("workbench:*", "hitl:channel:*")
@@ -227,7 +227,7 @@ async def _connected(url: str) -> Bus:
     try:
         client = redis.asyncio.Redis.from_url(url, **options)
     except ValueError as error:
-        raise HarnessError(
+        raise UsageError(
             f"--redis {shown}: {error}; give redis://, rediss:// or unix:// (also HARNESS_REDIS_URL)"
         ) from error
     try:
@@ -244,7 +244,8 @@ async def _connected(url: str) -> Bus:
 
 def without_password(url: str) -> str:
     """Works on text that is no URL, too: what is shown in an error must hide the password all the same."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    hidden = re.sub(r"(://[^:/?#]*):[^/?#]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&#]*", r"\1***", hidden)
 
 
 def _reason(error: Exception) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from harness.report import Report
 
 FORMATS = ("json", "junit")
+LINT_EXIT_CODES = """exit codes:
+  0  the agreement is consistent
+  1  it is not
+  2  wrong usage
+  4  it could not work
+"""
 EXIT_CODES = """exit codes:
   0  every `must` in reach is kept
   1  a `must` is broken
@@ -33,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     for name in ("harness", "hitl_feedback"):  # what the simulated seats log is in the history
         logging.getLogger(name).addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Korean in a terminal of another encoding is escaped, not fatal
+            stream.reconfigure(errors="backslashreplace")
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -42,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return HarnessError.exit_code
+    except OSError as error:
+        print(f"aura-harness: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return HarnessError.exit_code
     except KeyboardInterrupt:
         print("aura-harness: interrupted", file=sys.stderr)
@@ -61,19 +75,19 @@ def _gate(arguments: argparse.Namespace) -> int:
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
+    _must_differ(arguments)
     options = gate.Options(
         redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
     )
     settings = gate.Settings.from_environment(os.environ)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with (
         _opened(arguments.history) as out,
         Progress(terminal.console(sys.stderr)) as progress,
         asyncio.Runner() as runner,
     ):
-        history, complete = runner.run(
-            gate.run(agreement, options, settings, out=out, began=_header, progress=progress)
-        )
-    return _present(arguments, _judged(agreement, history, required, complete))
+        history = runner.run(gate.run(agreement, options, settings, out=out, began=_header, progress=progress))
+    return _present(arguments, _judged(agreement, history, required))
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -81,10 +95,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
+    _must_differ(arguments)
     history = load(arguments.recorded)
     _header(history.run)
-    complete = not any(event.data.get("do") == "interrupted" for event in history.of("step"))
-    return _present(arguments, _judged(agreement, history, required, complete))
+    return _present(arguments, _judged(agreement, history, required))
 
 
 def _lint(arguments: argparse.Namespace) -> int:
@@ -94,6 +108,8 @@ def _lint(arguments: argparse.Namespace) -> int:
     from harness.lint import lint
 
     root = arguments.contracts or contracts_dir()
+    if not root.is_dir():
+        raise UsageError(f"--contracts {root}: there is no such folder")
     problems = lint(root, CHECKS, seats=SEATS, reach=REACH)
     for problem in problems:
         print(f"{problem.where}: {problem.text}")
@@ -110,15 +126,25 @@ def _lint(arguments: argparse.Namespace) -> int:
 
 def _agreement(arguments: argparse.Namespace) -> Agreement:
     from harness.agreement import load
+    from harness.schema import compile_schemas
 
     agreement: Agreement = load(arguments.contracts)
+    compile_schemas(agreement)  # a schema that is none is found before anything is driven
     return agreement
+
+
+def _must_differ(arguments: argparse.Namespace) -> None:
+    files = [path.resolve() for _, path in arguments.report]
+    files += [path.resolve() for path in (getattr(arguments, "history", None),) if path is not None]
+    for path in files:
+        if files.count(path) > 1:
+            raise UsageError(f"{path} is to be written twice; give each report and the history a file of its own")
 
 
 def _required(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[str]:
     import difflib
 
-    asked = set(arguments.require)
+    asked = {name for names in arguments.require for name in names.split(",")}
     if "all" in asked:
         return frozenset(agreement.clauses)
     for name in sorted(asked - set(agreement.clauses)):
@@ -128,23 +154,23 @@ def _required(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[
     return frozenset(asked)
 
 
-def _judged(agreement: Agreement, history: History, required: frozenset[str], complete: bool) -> Report:
+def _judged(agreement: Agreement, history: History, required: frozenset[str]) -> Report:
     from harness.checks import judge
     from harness.report import Report
     from harness.verdict import exit_code
 
     verdicts = judge(agreement, history)
-    code = exit_code(verdicts, required) if complete else HarnessError.exit_code
-    return Report(history.run, verdicts, code, complete)
+    code = exit_code(verdicts, required) if history.complete else HarnessError.exit_code
+    return Report(history.run, verdicts, code, history.complete)
 
 
 def _present(arguments: argparse.Namespace, report: Report) -> int:
     from harness.report import WRITERS, terminal
 
-    for kind, path in arguments.report:
-        path.write_text(WRITERS[kind](report), encoding="utf-8")
     console = terminal.console()
     terminal.show(console, terminal.verdicts(report, console.width))
+    for kind, path in arguments.report:
+        path.write_text(WRITERS[kind](report), encoding="utf-8")
     return report.exit_code
 
 
@@ -201,16 +227,18 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("recorded", type=Path, metavar="HISTORY.jsonl", help="what `gate --history` wrote")
     _judging_options(check)
 
-    _command_parser(commands, "lint", "prove that the agreement is consistent", _lint)
+    _command_parser(commands, "lint", "prove that the agreement is consistent", _lint, LINT_EXIT_CODES)
     return parser
 
 
-def _command_parser(commands: object, name: str, purpose: str, run: object) -> argparse.ArgumentParser:
+def _command_parser(
+    commands: object, name: str, purpose: str, run: object, codes: str = EXIT_CODES
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(  # type: ignore[attr-defined]
         name,
         help=purpose,
         description=purpose[0].upper() + purpose[1:] + ".",
-        epilog=EXIT_CODES,
+        epilog=codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -233,8 +261,8 @@ def _judging_options(parser: argparse.ArgumentParser) -> None:
         "--require",
         action="append",
         default=[],
-        metavar="ID|all",
-        help="this clause must be proven, whatever its level and reach; may be given several times",
+        metavar="ID,…|all",
+        help="these clauses must be proven, whatever their level and reach",
     )
 
 

@@ -24,15 +24,17 @@ from harness.cases import Call, Caller, curated
 from harness.clock import Ids, WallClock
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
-from harness.history import History, Recorder
+from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
-from harness.messages import Outgoing, consumer_messages, good_messages
-from harness.runner import Pair, quiet, simulated, stop_if_cancelled
+from harness.messages import Outgoing, consumer_messages, ordinary
+from harness.runner import Pair, in_thread, quiet, simulated, stop_if_cancelled
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse")
 REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag")
 TENANT = "7"
+TOGETHER = 20
+"""Calls that are under way at the same time."""
 
 Progress = Callable[[str, int, int | None], None]
 """Told the phase, how much of it is done, and how much there is in all, if that is known."""
@@ -55,7 +57,7 @@ class Options:
     redis_url: str | None = None
     seed: int = 1
     examples: int = 200
-    """Generated inputs of each kind; Schemathesis gets half as many."""
+    """Generated inputs of each kind; Schemathesis gets half as many, and each shape of a message a fifth."""
     fuzz: bool = True
     """Whether Schemathesis takes part."""
     quiet: float = 1.0
@@ -74,11 +76,11 @@ async def run(
     out: IO[str] | None = None,
     began: Callable[[Mapping[str, Any]], None] = lambda run: None,
     progress: Progress = lambda phase, done, total: None,
-) -> tuple[History, bool]:
-    """The history of a run, written to `out` as it grows, and whether the run came to its end.
+) -> History:
+    """The history of a run, written to `out` as it grows.
 
-    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded. Raises
-    HarnessError when Redis or Schemathesis cannot be worked with.
+    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded, and is not
+    `complete`. Raises HarnessError when Redis or Schemathesis cannot be worked with.
     """
     clock = WallClock()
     recorder = Recorder(clock, out)
@@ -88,11 +90,11 @@ async def run(
             async with simulated(bus, recorder, clock, options.seed, settings.aura, settings.synapse) as pair:
                 caller = Caller(settings.aura.jwt_secret, TENANT, clock.now())
                 await Gate(agreement, options, recorder, bus, pair, caller, progress).drive()
+                bus.must_have_listened()
+            recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
             recorder.record("step", {"do": "interrupted"})
-            return recorder.history(), False
-        bus.must_have_listened()
-    return recorder.history(), True
+    return recorder.history()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,11 @@ class Gate:
         await self._phase("samples", len(samples), samples, self._sample)
         await self._phase("curated calls", len(calls), calls, self._call)
         await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
+        together = list(traffic.valid_calls(TOGETHER))
+        await self._phase("calls at once", 1, [together], self._post_together)
         await self._phase("detections", examples, traffic.detections(examples), self._detect)
         await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
-        outgoing = list(consumer_messages(self.options.seed, ids, examples))
+        outgoing = list(consumer_messages(self.options.seed, ids, max(1, examples // 5)))
         await self._phase("messages", len(outgoing), outgoing, self._publish)
         await self._gap(ids)
         if self.options.fuzz:
@@ -127,7 +131,7 @@ class Gate:
 
     async def _gap(self, ids: Ids) -> None:
         """Cut Synapse off while messages are published; what comes before and after must not suffer."""
-        before, lost, after = (list(good_messages(self.options.seed, ids, count)) for count in (3, 5, 3))
+        before, lost, after = (list(ordinary(self.options.seed, ids, 1)) for _ in range(3))
         await self._phase("before the gap", len(before), before, self._publish)
         await quiet(self.recorder, self.options.settle)
         await self.pair.link.cut()
@@ -140,6 +144,7 @@ class Gate:
             self.progress(name, done, total)
             await play(item)
             stop_if_cancelled()
+            self.bus.must_have_listened()
         self.progress(name, total, total)
 
     async def _sample(self, sample: Sample) -> None:
@@ -158,6 +163,10 @@ class Gate:
     async def _post(self, body: Mapping[str, Any]) -> None:
         wire = json.dumps(body, ensure_ascii=False).encode()
         await self._call(Call("generated", wire, self.caller.headers()))
+
+    async def _post_together(self, bodies: Sequence[Mapping[str, Any]]) -> None:
+        """What one call leaves behind must not get into another."""
+        await asyncio.gather(*map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
         transport = httpx2.ASGITransport(app=self.pair.aura)
@@ -196,7 +205,7 @@ class Gate:
             on_case=counted,
         )
         try:
-            failures = await asyncio.to_thread(fuzz.run)
+            failures = await in_thread(fuzz.run)
         except asyncio.CancelledError:
             fuzz.stop()
             raise

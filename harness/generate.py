@@ -40,6 +40,8 @@ AWKWARD = (
     "\x01\x1f",
     "𝒳 𠮷野家 🂡",
 )
+AWKWARD_IDS = tuple(text for text in AWKWARD if text.strip())
+OTHER_SEVERITIES = ("MEDIUM", "LOW", "CRITICAL", "INFO", "high", "High", "")
 LONG = 64 * 1024
 
 
@@ -76,9 +78,9 @@ class Traffic:
     def call(self, index: int = 0) -> Json:
         """One valid body. Over a run of indexes every awkward text, a 64 KiB comment and each absence appears."""
         body: Json = {
-            "case_id": self._ids.next("case"),
-            "request_id": self._ids.next("request"),
-            "executor_id": self._person(),
+            "case_id": self._id("case", index),
+            "request_id": self._id("request", index + 1),
+            "executor_id": self._person(index),
             "approved": self._random.random() < 0.6,
         }
         # What is promised to appear is not left to chance.
@@ -92,19 +94,26 @@ class Traffic:
         return {key: body[key] for key in keys}
 
     def detections(self, count: int) -> Iterator[Detection]:
-        """Half of them HIGH."""
-        for _ in range(count):
-            severity = self._random.choice(["HIGH", "HIGH", "HIGH", "MEDIUM", "LOW", "INFO"])
+        """Every second one is HIGH; the others are whatever else a severity may be, and what only looks like HIGH."""
+        for index in range(count):
+            severity = "HIGH" if index % 2 == 0 else OTHER_SEVERITIES[index // 2 % len(OTHER_SEVERITIES)]
             score = self._random.choice([0.0, 1.0, 0.85, 1e-9, self._random.random()])
-            yield Detection(self._ids.next("case"), severity, score)
+            yield Detection(self._id("case", index), severity, score)
 
     def rag_runs(self, count: int) -> Iterator[RagRun]:
         """Three of four succeed."""
-        for _ in range(count):
+        for index in range(count):
             chunks = self._random.choice([0, 1, 12, self._random.randrange(100_000)])
-            yield RagRun(self._ids.next("document"), chunks, self._random.random() < 0.75)
+            yield RagRun(self._id("document", index), chunks, succeeded=index % 4 != 3)
 
-    def _person(self) -> str:
+    def _id(self, kind: str, index: int) -> str:
+        """Ids are free text, too: every fourth ends with one that has broken somebody's code."""
+        plain = self._ids.next(kind)
+        return f"{plain} {AWKWARD_IDS[index // 4 % len(AWKWARD_IDS)]}" if index % 4 == 1 else plain
+
+    def _person(self, index: int) -> str:
+        if index % 4 == 2:
+            return AWKWARD_IDS[index // 4 % len(AWKWARD_IDS)]
         makers: list[Callable[[], str]] = [self._faker.user_name, self._faker.name, self._faker.email]
         return self._random.choice(makers)()
 

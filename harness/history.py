@@ -16,6 +16,9 @@ from harness.errors import UsageError
 KINDS = frozenset(
     "run http published hitl_request hitl_signal feedback stored broadcast refetch fault step fuzz".split()
 )
+FINISHED = "finished"
+"""What the last step of a run that came to its end does."""
+_OF_A_RUN = {"seats": dict, "reach": list, "command": list, "redis": str, "harness": str, "agreement": str, "seed": int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class History(Sequence[Event]):
 
     def of(self, kind: str) -> tuple[Event, ...]:
         return self._by_kind.get(kind, ())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end: a history that was cut off accuses nobody."""
+        return any(event.data.get("do") == FINISHED for event in self.of("step"))
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -140,7 +148,12 @@ def ids_of(body: bytes) -> dict[str, object]:
 
 def to_line(event: Event) -> str:
     fields = {name: getattr(event, name) for name in Event.__slots__}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped
+        line = json.dumps(fields, separators=(",", ":")) + "\n"
+    return line
 
 
 def load(path: Path) -> History:
@@ -163,10 +176,7 @@ def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
             event = Event(**json.loads(line))
             if event.moment.tzinfo is None:
                 raise ValueError("`wall` has an offset")
-            if event.kind not in KINDS:
-                raise ValueError(f"unknown kind {event.kind!r}")
-            if not isinstance(event.data, dict) or not isinstance(event.about, dict):
-                raise ValueError("`data` and `about` are objects")
+            _must_fit(event, number)
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}:{number}: this line is not an event of a history ({error})") from error
         yield event
@@ -174,3 +184,19 @@ def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
 
 def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _must_fit(event: Event, number: int) -> None:
+    """Raises ValueError for an event that cannot stand in this line of a history."""
+    if event.kind not in KINDS:
+        raise ValueError(f"unknown kind {event.kind!r}")
+    if not isinstance(event.data, dict) or not isinstance(event.about, dict):
+        raise ValueError("`data` and `about` are objects")
+    if event.seq != number - 1:
+        raise ValueError(f"seq {event.seq!r} was found, {number - 1} was expected: a line is missing, or one too many")
+    if (event.kind == "run") != (number == 1):
+        raise ValueError("an event of kind `run` stands in the first line, and only there")
+    if event.kind == "run":
+        wrong = [name for name, kind in _OF_A_RUN.items() if not isinstance(event.data.get(name), kind)]
+        if wrong or not isinstance(event.data.get("tolerance"), (int, float)):
+            raise ValueError(f"`run` lacks {', '.join(wrong or ['tolerance'])}, or has it of another type")

@@ -73,8 +73,12 @@ class Tap:
                 kind = [(b"content-type", b"application/json")]
                 await tapped({"type": "http.response.start", "status": 500, "headers": kind})
                 await tapped({"type": "http.response.body", "body": FAILED})
-        data = {**asked, **answer, "answer": encode(answer["answer"])}
-        self._recorder.record("http", data, seat=self._seat, about=ids_of(request))
+        except BaseException as error:  # cut off in the middle: what came of it is not known
+            answer["error"] = repr(error)
+            raise
+        finally:
+            data = {**asked, **answer, "answer": encode(answer["answer"])}
+            self._recorder.record("http", data, seat=self._seat, about=ids_of(request))
 
 
 def across_loops(app: App, loop: asyncio.AbstractEventLoop) -> App:

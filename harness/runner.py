@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import tokens
 from harness.asgi_websocket import open_asgi_websocket
@@ -31,6 +32,8 @@ from harness.synapse.writer import Unwritable
 
 NOTIFICATIONS = "/topic/notifications"
 STOMP_PATH = "/ws/notifications/websocket"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ async def simulated(
     publishers = Publishers(aura, bus.publisher("aura"), clock)
     store = TappedStore(synapse.notification_database_path, recorder)
     try:
-        async with Synapse(synapse, connect, clock, seed, store=store, on_failure=failed) as seat, _watched(seat, recorder):
+        async with (
+            Synapse(synapse, connect, clock, seed, store=store, on_failure=failed) as seat,
+            _watched(seat, recorder),
+        ):
             yield Pair(
                 aura=_aura(aura, publishers, recorder, clock),
                 publishers=publishers,
@@ -85,6 +91,27 @@ async def quiet(recorder: Recorder, seconds: float) -> None:
     while recorded != len(recorder):
         recorded = len(recorder)
         await asyncio.sleep(seconds)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """As `asyncio.to_thread`, but nobody waits at the end for a thread that was given up."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(deliver: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(lambda: None if done.done() else deliver(outcome))
+
+    def run() -> None:
+        try:
+            outcome = work()
+        except BaseException as error:
+            tell(done.set_exception, error)
+        else:
+            tell(done.set_result, outcome)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done
 
 
 def stop_if_cancelled() -> None:

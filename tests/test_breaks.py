@@ -29,8 +29,8 @@ Message = dict[str, Any]
 
 def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
     options = Options(examples=12, fuzz=False, quiet=0.01)
-    history, complete = asyncio.run(gate.run(agreed, options, settings or Settings()))
-    assert complete
+    history = asyncio.run(gate.run(agreed, options, gate.Settings(settings or Settings())))
+    assert history.complete
     return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
 
 

@@ -10,17 +10,17 @@ import pytest
 
 from harness import gate
 from harness.agreement import Agreement
-from harness.aura.settings import Settings
+from harness.aura.settings import Settings as AuraSettings
 from harness.checks import CHECKS, judge
 from harness.errors import HarnessError
-from harness.gate import Options
+from harness.gate import Options, Settings
 from harness.history import History, load
 from harness.verdict import exit_code
 
 
 def played(agreed: Agreement, options: Options, settings: Settings | None = None) -> History:
-    history, complete = asyncio.run(gate.run(agreed, options, settings or Settings()))
-    assert complete
+    history = asyncio.run(gate.run(agreed, options, settings or Settings()))
+    assert history.complete
     return history
 
 
@@ -70,7 +70,7 @@ def test_every_sample_of_aura_is_caused(agreed: Agreement) -> None:
 def test_no_token_and_no_secret_enters_a_history(agreed: Agreement) -> None:
     out = io.StringIO()
     secret = "a-secret-that-must-never-be-written-down"
-    asyncio.run(gate.run(agreed, Options(examples=5, quiet=0.01), Settings(jwt_secret=secret), out=out))
+    asyncio.run(gate.run(agreed, Options(examples=5, quiet=0.01), Settings(AuraSettings(jwt_secret=secret)), out=out))
     assert secret not in out.getvalue()
     assert "eyJ" not in out.getvalue()
 
@@ -86,12 +86,12 @@ def test_the_same_seed_sends_the_same_calls(agreed: Agreement) -> None:
 def test_a_recorded_run_is_judged_the_same_again(agreed: Agreement, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     with path.open("w", encoding="utf-8") as out:
-        history, _ = asyncio.run(gate.run(agreed, QUICK, Settings(), out=out))
+        history = asyncio.run(gate.run(agreed, QUICK, Settings(), out=out))
     assert judge(agreed, load(path)) == judge(agreed, history)
 
 
 def test_an_interrupted_run_keeps_what_it_recorded(agreed: Agreement) -> None:
-    async def scene() -> tuple[History, bool]:
+    async def scene() -> History:
         reached = asyncio.Event()
 
         def progress(phase: str, done: int, total: int | None) -> None:
@@ -103,15 +103,15 @@ def test_an_interrupted_run_keeps_what_it_recorded(agreed: Agreement) -> None:
         running.cancel()
         return await running
 
-    history, complete = asyncio.run(scene())
-    assert not complete
+    history = asyncio.run(scene())
+    assert not history.complete
     assert history[-1].data == {"do": "interrupted"}
     assert len(history.of("http")) > 200
 
 
 def test_feedback_goes_to_the_file_that_is_set(agreed: Agreement, tmp_path: Path) -> None:
     path = tmp_path / "feedback.jsonl"
-    history = played(agreed, QUICK, Settings(hitl_feedback_log_path=path))
+    history = played(agreed, QUICK, Settings(AuraSettings(hitl_feedback_log_path=path)))
     assert path.read_text(encoding="utf-8").splitlines() == [event.data["line"] for event in history.of("feedback")]
 
 

@@ -31,10 +31,18 @@ class Settings:
         }
         given |= {name: value for name, value in arguments.items() if value is not None}
         if "hitl_feedback_log_path" in given:
-            given["hitl_feedback_log_path"] = Path(str(given["hitl_feedback_log_path"]))
+            given["hitl_feedback_log_path"] = _appendable(Path(str(given["hitl_feedback_log_path"])))
         if "hitl_timeout_seconds" in given:
             given["hitl_timeout_seconds"] = _seconds(given["hitl_timeout_seconds"])
         return cls(**given)  # type: ignore[arg-type]
+
+
+def _appendable(path: Path) -> Path:
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise UsageError(f"HITL_FEEDBACK_LOG_PATH: {path} cannot be written ({error.strerror or error})") from error
+    return path
 
 
 def _seconds(value: object) -> float:

@@ -14,7 +14,6 @@ from harness.checks.expected import Expected, demanded, differences, expected
 from harness.checks.notifications import Handling, Notification, as_seen, finding, handlings, notifications
 from harness.checks.registry import check
 from harness.checks.view import ABSENT, View
-from harness.reproduce import command
 from harness.schema import Violation, in_brief
 from harness.verdict import Finding
 
@@ -160,7 +159,6 @@ def _misshapen(view: View, handling: Handling | None, notification: Notification
         pointer=violation.pointer,
         evidence=as_seen(notification),
         events=(notification.event.seq,),
-        reproduce=(command(view.history.run),),
     )
 
 

@@ -54,20 +54,19 @@ def rag_success(view: View) -> Iterator[Finding | None]:
 def echo(view: View) -> Iterator[Finding | None]:
     for message in view.notifications:
         cause = view.cause_of.get(message.event.seq)
-        if cause is None or cause.channel != CASE_ACTION or not isinstance(message.value, dict):
+        if cause is None or not isinstance(message.value, dict) or of_another_kind(message, cause):
             continue
-        if of_another_kind(message, cause):
-            continue
-        wrong = [
-            (name, value)
-            for name, value in cause.ids.items()
-            if isinstance(value, str) and message.field(name) != value
-        ]
+        wrong = [(name, value) for name, value in cause.told.items() if not _same(message.field(name), value)]
         if not wrong:
             yield None
         for name, value in wrong:
-            seen = f"{shown(message.field(name))} where the call said {shown(value)}"
-            yield finding(view, message, "publish.echo", f"{name} of the call", seen, f"/{name}")
+            seen = f"{shown(message.field(name))} where it was {shown(value)}"
+            yield finding(view, message, "publish.echo", f"{name} as it was", seen, f"/{name}")
+
+
+def _same(told: Any, value: Any) -> bool:
+    """Whether a field is repeated; what the call itself did not say properly cannot be."""
+    return value is ABSENT or value is None or (isinstance(told, bool) == isinstance(value, bool) and told == value)
 
 
 @check("publish.agree")
@@ -181,7 +180,9 @@ def timestamp_within(view: View) -> Iterator[Finding | None]:
         stamp, cause = _moment(message.field("timestamp")), view.cause_of.get(message.event.seq)
         if stamp is None or cause is None:
             continue
-        first, last = cause.moment - tolerance, message.event.moment + tolerance
+        # A timestamp is cut to the digits that it has, not rounded: it may lie before the start by one of them.
+        first = cause.moment - tolerance - _grain(message.field("timestamp"))
+        last = message.event.moment + tolerance
         if first <= stamp <= last:
             yield None
         else:
@@ -318,6 +319,12 @@ def _wire(message: Message) -> str:
 
 def _reproduce(cause: Cause | None, channel: str) -> tuple[str, ...]:
     return (listen(channel), *((curl(cause.event),) if cause and cause.exchange else ()))
+
+
+def _grain(stamp: str) -> timedelta:
+    """The value of the last digit that the text has of a second."""
+    fraction = re.search(r"\.(\d+)", stamp)
+    return timedelta(seconds=10.0 ** -len(fraction[1]) if fraction else 1)
 
 
 def _moment(stamp: Any) -> datetime | None:

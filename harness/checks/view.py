@@ -172,11 +172,11 @@ class View:
             yield _call(exchange)
         for event in self.history.of("step"):
             if event.data.get("do") == "detect":
-                told = ("case_id", "score", "severity")
-                yield _step(event, ALERT, told, due=event.data["severity"] == "HIGH")
+                due = event.data["severity"] == "HIGH"
+                yield _step(event, ALERT, ("case_id", "score", "severity"), due=due)
             elif event.data.get("do") == "rag":
-                told = ("rag_document_id", "chunks_added")
-                yield _step(event, RAG_STATUS, told, due=event.data["succeeded"] is True)
+                due = event.data["succeeded"] is True
+                yield _step(event, RAG_STATUS, ("rag_document_id", "chunks_added"), due=due)
 
     def _exchange(self, event: Event) -> Exchange:
         data = event.data
@@ -294,7 +294,7 @@ def _by_cause(cause_of: Mapping[int, Cause], things: Sequence[Any]) -> dict[int,
 
 def _call(exchange: Exchange) -> Cause:
     event = exchange.event
-    names = ("case_id", "request_id", "executor_id")
+    told = {name: exchange.field(name) for name in ("case_id", "request_id", "executor_id")}
     approved = exchange.field("approved")
     return Cause(
         event=event,
@@ -302,7 +302,8 @@ def _call(exchange: Exchange) -> Cause:
         began=event.data["began"],
         ended=event.at,
         moment=datetime.fromisoformat(event.data["began_wall"]),
-        ids={name: exchange.field(name) for name in names},
+        ids=told,
+        told=told,
         due=exchange.accepted,
         possible=True,
         approved=approved if isinstance(approved, bool) else None,

@@ -49,9 +49,9 @@ def conclusion(report: Report) -> str:
     """One sentence on what the run proved, and how far that goes."""
     said = {
         0: "every must in reach is kept",
-        1: "a must is broken",
+        1: "a clause that counts is broken",
         3: "a clause that counts is unproven",
-        4: "the run was interrupted; what it recorded until then was judged",
+        4: "the run did not come to its end; what it recorded until then was judged",
     }[report.exit_code]
     simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
     if len(simulated) == len(report.run["seats"]):
