@@ -28,7 +28,7 @@ Message = dict[str, Any]
 
 
 def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
-    options = Options(examples=12, fuzz=False, quiet=0.01)
+    options = Options(examples=12, fuzz=False, quiet=0.01, settle=0.01)
     history = asyncio.run(gate.run(agreed, options, gate.Settings(settings or Settings())))
     assert history.complete
     return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
@@ -165,7 +165,10 @@ def alert_for_medium(patch: Patch) -> None:
     created = Publishers.case_created
 
     async def also(self: Publishers, case_id: str, severity: str, score: float) -> None:
-        await created(self, case_id, "HIGH" if severity == "MEDIUM" else severity, score)
+        await created(self, case_id, severity, score)
+        if severity == "MEDIUM":
+            text, fields = "신규 이상 징후 탐지", {"case_id": case_id, "score": score, "severity": severity}
+            await self._notify("workbench:alert", "AI_DETECT", text, **fields)
 
     patch.setattr(Publishers, "case_created", also)
 

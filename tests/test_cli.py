@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from harness.cli import main
+from harness.gate import Options
 
 QUICK = ["--examples", "3"]
 
@@ -20,17 +22,8 @@ QUICK = ["--examples", "3"]
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_REDIS_URL", raising=False)
-    monkeypatch.setattr("harness.gate.Options.__init__.__defaults__", _without_fuzz())
-
-
-def _without_fuzz() -> tuple[object, ...]:
-    """Schemathesis takes seconds and has tests of its own."""
-    from harness.gate import Options
-
-    defaults = Options.__init__.__defaults__
-    assert defaults is not None
-    url, seed, examples, _, _, command = defaults
-    return (url, seed, examples, False, 0.01, command)
+    # Schemathesis takes seconds, and has tests of its own.
+    monkeypatch.setattr("harness.gate.Options", partial(Options, fuzz=False, quiet=0.05, settle=0.05))
 
 
 def run(*arguments: str) -> int:

@@ -24,7 +24,7 @@ def played(agreed: Agreement, options: Options, settings: Settings | None = None
     return history
 
 
-QUICK = Options(examples=5, fuzz=False, quiet=0.01)
+QUICK = Options(examples=5, fuzz=False, quiet=0.01, settle=0.01)
 
 
 def test_every_clause_in_reach_is_kept_on_either_redis(agreed: Agreement, redis_url: str | None) -> None:

@@ -88,8 +88,8 @@ TRIPLES = {
         kept=KEPT,
         broken=told(executor_id="user-2"),
         unproven=(DETECTED, ALERTED),
-        expected="executor_id of the call",
-        seen='"user-2" where the call said "user-1"',
+        expected="executor_id as it was",
+        seen='"user-2" where it was "user-1"',
         pointer="/executor_id",
     ),
     "publish.agree": Triple(
@@ -151,7 +151,7 @@ TRIPLES = {
         broken=told(timestamp="2026-02-11T14:30:00.900000+00:00"),
         unproven=(published(),),
         expected="a timestamp between the start of the action and the publish",
-        seen="2026-02-11T14:30:00.900000+00:00, 0.1 s before",
+        seen="2026-02-11T14:30:00.900000+00:00, 0.099999 s before",
         pointer="/timestamp",
     ),
     "publish.after-feedback": Triple(
@@ -238,14 +238,14 @@ def test_a_rag_message_is_due_exactly_for_success() -> None:
 @pytest.mark.parametrize("name", ["case_id", "request_id", "executor_id"])
 def test_a_message_that_lacks_an_id_echoes_nothing(name: str) -> None:
     found = finding("publish.echo", feedback(), published(without(ACTION, name)), call())
-    assert (found.pointer, found.seen) == (f"/{name}", f'nothing where the call said "{BODY[name]}"')
+    assert (found.pointer, found.seen) == (f"/{name}", f'nothing where it was "{BODY[name]}"')
 
 
 def test_each_id_that_is_not_the_call_s_is_told() -> None:
     judged = verdict("publish.echo", *told(case_id="case-0", executor_id=7))
     assert [(each.pointer, each.seen) for each in judged.findings] == [
-        ("/case_id", '"case-0" where the call said "case-1"'),
-        ("/executor_id", '7 where the call said "user-1"'),
+        ("/case_id", '"case-0" where it was "case-1"'),
+        ("/executor_id", '7 where it was "user-1"'),
     ]
 
 
