@@ -2,6 +2,7 @@
 a person mends the folder in one go."""
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,15 +24,17 @@ SAMPLES = "samples/index.yaml"
 
 _CLAUSE_ID = re.compile(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One of the documents that the agreement was taken from."""
+    """One of the documents that the agreement was taken from; `sections` are the numbers of its headings."""
 
     id: str
     title: str
     date: str
+    sections: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,9 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A wire sample of the documents; `wire` is its value in one line of unescaped UTF-8, as Aura sends."""
+    """A wire sample of the documents; `wire` is its value in one line of unescaped UTF-8, as Aura sends.
+
+    `digest` is that of the value which stands in the document; `optional` names the fields that may be absent."""
 
     name: str
     value: Any
@@ -58,6 +63,8 @@ class Sample:
     channel: str | None
     keeper: str
     source: str
+    digest: str
+    optional: tuple[str, ...]
     where: str
 
 
@@ -186,13 +193,19 @@ def assemble(root: Path, files: Mapping[str, Located]) -> Agreement:
     return agreement
 
 
+def digest(value: Any) -> str:
+    """What a value is known by: equal for equal JSON, whatever the order of keys and the spaces between them."""
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def stem(path: str) -> str:
     """The name that a schema or sample goes by: its file without folder and `.json`."""
     return path.rpartition("/")[2].removesuffix(".json")
 
 
 def _document(fields: Fields) -> Document:
-    document = Document(fields.name, fields.text("title"), fields.text("date"))
+    document = Document(fields.name, fields.text("title"), fields.text("date"), fields.texts("sections"))
     fields.done()
     return document
 
@@ -280,6 +293,8 @@ def _samples(files: Mapping[str, Located], errors: list[str]) -> dict[str, Sampl
             channel=fields.optional("channel"),
             keeper=fields.text("keeper", among=SEATS),
             source=fields.text("source"),
+            digest=fields.text("digest", pattern=_DIGEST, form="16 hex digits"),
+            optional=fields.texts("optional", required=False),
             where=file.at("") if file else fields.where,
         )
         fields.done()

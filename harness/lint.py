@@ -17,7 +17,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from harness import agreement as agreed
-from harness.agreement import ASYNCAPI, CLAUSES, MAPPING, OPENAPI, SAMPLES, Agreement, Demand, Row
+from harness.agreement import ASYNCAPI, CLAUSES, MAPPING, OPENAPI, SAMPLES, Agreement, Demand, Row, Sample
 from harness.errors import AgreementError
 from harness.located import Located, lookup, pointer
 
@@ -70,7 +70,7 @@ def lint(
     # What resolves nowhere, or is no schema, cannot be used to judge samples.
     problems = {*_specifications(book), *_schemas(book), *_references(book)}
     if not problems:
-        problems |= {*_conformance(book)}
+        problems |= {*_conformance(book), *_necessity(book)}
     for rule in _RULES:
         problems |= {*rule(book)}
     if checked is not None:
@@ -279,17 +279,63 @@ def _versions(book: _Book) -> Iterator[Problem]:
 
 def _conformance(book: _Book) -> Iterator[Problem]:
     for draft, specification, name in _DRAFTS:
-        registry: Any = Registry().with_resources(
-            (f"file:///{path}", specification.create_resource(file.data)) for path, file in book.schemas().items()
-        )
-        for sample in book.agreement.samples.values():
-            if sample.schema not in book.agreement.schemas:
-                continue
-            schema = {"$ref": f"file:///schemas/{sample.schema}.json"}
-            for error in draft(schema, registry=registry).iter_errors(sample.value):
+        for sample, validator in _validators(book, draft, specification):
+            for error in validator.iter_errors(sample.value):
                 at, message = _told(error)
                 text = f"{message}, expected to conform to {sample.schema}.json in {name}"
                 yield book.problem(f"samples/{sample.name}.json", at, text)
+
+
+def _validators(book: _Book, draft: Any, specification: Any) -> Iterator[tuple[Sample, Any]]:
+    """Every sample whose schema is there, with what judges it."""
+    registry: Any = Registry().with_resources(
+        (f"file:///{path}", specification.create_resource(file.data)) for path, file in book.schemas().items()
+    )
+    for sample in book.agreement.samples.values():
+        if sample.schema in book.agreement.schemas:
+            yield sample, draft({"$ref": f"file:///schemas/{sample.schema}.json"}, registry=registry)
+
+
+def _necessity(book: _Book) -> Iterator[Problem]:
+    """A schema says too little when a sample conforms without a field that is not optional."""
+    for sample, validator in _validators(book, Draft202012Validator, DRAFT202012):
+        if not validator.is_valid(sample.value):
+            continue
+        spared = {steps for steps, rest in _without_one(sample.value) if validator.is_valid(rest)}
+        listed = {(name,) for name in sample.optional}
+        for steps in spared - listed:
+            name = ".".join(steps)
+            text = f'"{name}" may be absent, expected it to be required, or optional in {SAMPLES}'
+            yield book.problem(*_requirement(book, f"schemas/{sample.schema}.json", steps), text)
+        for index, name in enumerate(sample.optional):
+            if (name,) not in spared:
+                text = f'"{name}" is no field that may be absent, expected only such'
+                yield book.problem(SAMPLES, pointer("samples", sample.name, "optional", index), text)
+
+
+def _without_one(value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The value without one of its fields, for each of them, also inside of others."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield (name,), {key: rest for key, rest in value.items() if key != name}
+        for steps, rest in _without_one(inner):
+            yield (name, *steps), value | {name: rest}
+
+
+def _requirement(book: _Book, path: str, steps: tuple[str, ...]) -> tuple[str, str]:
+    """Where a field should be required: in the most general of the schemas that name it."""
+    above = "".join(pointer("properties", step) for step in steps[:-1])
+    field = above + pointer("properties", steps[-1])
+    naming = [each for each in _reachable(book, path) if lookup(book.files[each].data, field) is not None]
+    general = min(naming, key=lambda each: (len(_reachable(book, each)), each), default=path)
+    return general, above + "/required"
+
+
+def _digests(book: _Book) -> Iterator[Problem]:
+    for sample in book.agreement.samples.values():
+        found = agreed.digest(sample.value)
+        if found != sample.digest:
+            text = f"the digest {found}, expected {sample.digest}, which {SAMPLES} gives to the value in the document"
+            yield book.problem(f"samples/{sample.name}.json", "", text)
 
 
 def _samples(book: _Book) -> Iterator[Problem]:
@@ -409,6 +455,16 @@ def _asked(entry: Row | Demand) -> Iterator[tuple[str, str]]:
 # ---- Clauses ---------------------------------------------------------------------------------------------
 
 
+_SECTION = re.compile(r"(\S+) §(\d+(?:\.\d+)*)")
+
+
+def _musts(book: _Book) -> Iterator[Problem]:
+    for clause in book.agreement.clauses.values():
+        if clause.level == "must" and not any(map(_SECTION.fullmatch, clause.sources)):
+            text = "a must that no document promises, expected a section of one among its sources, or the level should"
+            yield book.problem(CLAUSES, pointer("clauses", clause.id, "source"), text)
+
+
 def _sources(book: _Book) -> Iterator[Problem]:
     agreement = book.agreement
     decisions = set(re.findall(r"^#+ Decision (\d+)\b", book.readme, re.MULTILINE))
@@ -419,23 +475,28 @@ def _sources(book: _Book) -> Iterator[Problem]:
     for at, entry in _entries(agreement):
         at += pointer("source")
         named += ((MAPPING, at + pointer(i), source) for i, source in enumerate(entry.sources))
-    for file, at, source in named:
-        if source != "deployed" and not _is_section(agreement, source):
-            decision = re.fullmatch(r"decision (\d+)", source)
-            if decision is None:
-                text = f'the source "{source}", expected a document with its section, "deployed" or "decision N"'
-                yield book.problem(file, at, text)
-            elif decision[1] not in decisions:
-                yield book.problem(file, at, f"{source}, expected a heading Decision {decision[1]} in {README}")
     for sample in agreement.samples.values():
-        if not _is_section(agreement, sample.source):
-            text = f'the source "{sample.source}", expected a document with its section'
-            yield book.problem(SAMPLES, pointer("samples", sample.name, "source"), text)
+        named.append((SAMPLES, pointer("samples", sample.name, "source"), sample.source))
+    for file, at, source in named:
+        text = _unfounded(agreement, source, decisions, shown=file == SAMPLES)
+        if text:
+            yield book.problem(file, at, text)
 
 
-def _is_section(agreement: Agreement, source: str) -> bool:
-    section = re.fullmatch(r"(\S+) §\d+(\.\d+)*", source)
-    return section is not None and section[1] in agreement.documents
+def _unfounded(agreement: Agreement, source: str, decisions: set[str], *, shown: bool) -> str:
+    """What is wrong with a source; `shown`: only a document can be one."""
+    section = _SECTION.fullmatch(source)
+    document = agreement.documents.get(section[1]) if section else None
+    if section and document:
+        known = ", ".join(document.sections)
+        return "" if section[2] in document.sections else f'the source "{source}", expected one of its sections {known}'
+    if shown:
+        return f'the source "{source}", expected a document with its section'
+    decision = re.fullmatch(r"decision (\d+)", source)
+    if decision:
+        return "" if decision[1] in decisions else f"{source}, expected a heading Decision {decision[1]} in {README}"
+    known = 'a document with its section, "deployed" or "decision N"'
+    return "" if source == "deployed" else f'the source "{source}", expected {known}'
 
 
 def _checks(book: _Book, checked: Mapping[str, object], seats: Collection[str], reach: set[str]) -> Iterator[Problem]:
@@ -451,7 +512,9 @@ _RULES: tuple[Callable[[_Book], Iterator[Problem]], ...] = (
     _unused_schemas,
     _versions,
     _samples,
+    _digests,
     _mapping,
     _order,
+    _musts,
     _sources,
 )

@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def test_a_clause_knows_its_keeper_its_sources_its_needs_and_its_place() -> None
     assert clause.where.startswith("contracts/clauses.yaml:")
 
 
+def test_a_document_knows_its_sections() -> None:
+    document = agreement.load().documents["redis-messages"]
+    assert document.sections == ("1", "2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4")
+
+
 def test_channels_name_the_schemas_of_what_they_carry() -> None:
     carried = {address: channel.messages for address, channel in agreement.load().channels.items()}
     assert carried == {
@@ -56,6 +62,17 @@ def test_a_sample_goes_on_the_wire_unescaped() -> None:
     )
     assert '"message": "학습 완료"'.encode() in sample.wire
     assert b"\n" not in sample.wire
+
+
+def test_a_sample_knows_what_stands_in_the_document_and_what_may_be_absent() -> None:
+    sample = agreement.load().samples["record-request"]
+    assert (sample.digest, sample.optional) == ("e41927f7960f6238", ("comment", "doc_key"))
+
+
+def test_a_digest_is_of_the_value_and_not_of_its_layout() -> None:
+    canonical = hashlib.sha256('{"a":"학습","b":[1,true]}'.encode()).hexdigest()
+    assert agreement.digest({"b": [1, True], "a": "학습"}) == canonical[:16]
+    assert len({agreement.digest(value) for value in (1, 1.0, True, "1", [1], "\ud83d")}) == 6
 
 
 def test_the_rows_of_a_field_stand_in_the_order_in_which_they_are_tried() -> None:
@@ -98,10 +115,13 @@ def test_a_demand_says_what_is_owed_whatever_the_wording() -> None:
         ),
         ("clauses.yaml", "version: 1.0.0", "version: 1.0", "version is 1.0, expected text"),
         ("clauses.yaml", "  http.data:", "  http.accepted:", 'the key "http.accepted" again'),
+        ("clauses.yaml", 'sections: ["1"', "sections: [1", "sections has 1, expected text"),
         ("mapping.yaml", "    read: text\n", "", "one of from and read, expected both or neither"),
         ("mapping.yaml", "    take: body\n", "", "no value, expected exactly one of from, text, value, take"),
         ("mapping.yaml", "    not_empty: true\n", "", "not the one thing that is owed"),
         ("samples/index.yaml", "  alert:", "  alarm:", 'the sample "alarm", expected a file alarm.json'),
+        ("samples/index.yaml", '"4880bf7414c7f374"', "4880", "digest is 4880, expected text"),
+        ("samples/index.yaml", '"4880bf74', '"4880BF74', 'digest is "4880BF7414c7f374", expected 16 hex digits'),
         ("samples/index.yaml", "keeper: aura", "keeper: nobody", 'keeper is "nobody", expected one of'),
         (
             "asyncapi.yaml",

@@ -278,6 +278,83 @@ EDITS = [
         'the source "action-integrity 2.1", expected a document with its section, "deployed" or "decision N"',
     ),
     (
+        "clauses.yaml",
+        "source: [redis-messages §1, deployed]",
+        "source: [deployed]",
+        ("source: [deployed]", "subscriber.survives:"),
+        "a must that no document promises, expected a section of one among its sources, or the level should",
+    ),
+    (
+        "clauses.yaml",
+        "source: [action-integrity §2.1, decision 8]",
+        "source: [decision 8]",
+        ("source: [decision 8]", "delivery.duplicates:"),
+        "a must that no document promises, expected a section of one among its sources, or the level should",
+    ),
+    (
+        "clauses.yaml",
+        "source: [redis-messages §3.3, action-integrity §2.2]",
+        "source: [redis-messages §9.9, action-integrity §2.2]",
+        ("redis-messages §9.9", ""),
+        'the source "redis-messages §9.9", expected one of its sections 1, 2, 2.1, 2.2, 3, 3.1, 3.2, 3.3, 4',
+    ),
+    (
+        "clauses.yaml",
+        '"3.2", "3.3", "4"]',
+        '"3.2", "4"]',
+        ("redis-messages §3.3", ""),
+        'the source "redis-messages §3.3", expected one of its sections 1, 2, 2.1, 2.2, 3, 3.1, 3.2, 4',
+    ),
+    (
+        "mapping.yaml",
+        "source: [redis-messages §2.2]",
+        "source: [redis-messages §2.3]",
+        ("redis-messages §2.3", ""),
+        'the source "redis-messages §2.3", expected one of its sections 1, 2, 2.1, 2.2, 3, 3.1, 3.2, 3.3, 4',
+    ),
+    (
+        "mapping.yaml",
+        "clause: mapping.rag-content\n    level: must\n    source: [redis-messages §2.2]",
+        "clause: mapping.rag-content\n    level: must\n    source: [redis-messages §5]",
+        ("redis-messages §5", "demands:"),
+        'the source "redis-messages §5", expected one of its sections 1, 2, 2.1, 2.2, 3, 3.1, 3.2, 3.3, 4',
+    ),
+    (
+        "samples/index.yaml",
+        "source: action-integrity §2.2",
+        "source: action-integrity §2.3",
+        ("source: action-integrity §2.3", ""),
+        'the source "action-integrity §2.3", expected one of its sections 1, 2, 2.1, 2.2, 3, 3.1, 3.2, 4, 5, 6',
+    ),
+    (
+        "schemas/alert.json",
+        '"required": ["case_id", "score", "severity"]',
+        '"required": ["case_id", "score"]',
+        ('"required"', ""),
+        '"severity" may be absent, expected it to be required, or optional in samples/index.yaml',
+    ),
+    (
+        "schemas/record-response.json",
+        '"required": ["ok", "logged"]',
+        '"required": ["ok"]',
+        ('"required"', '"data": {'),
+        '"data.logged" may be absent, expected it to be required, or optional in samples/index.yaml',
+    ),
+    (
+        "samples/index.yaml",
+        "optional: [comment, doc_key]",
+        "optional: [comment, doc_key, case_id]",
+        ("case_id", "optional: ["),
+        '"case_id" is no field that may be absent, expected only such',
+    ),
+    (
+        "samples/index.yaml",
+        "optional: [comment, doc_key]",
+        "optional: [comment, doc_key, remark]",
+        ("remark", "optional: ["),
+        '"remark" is no field that may be absent, expected only such',
+    ),
+    (
         "schemas/notification-dto.json",
         '"readAt":',
         '"seenAt": {}, "readAt":',
@@ -319,7 +396,49 @@ def test_one_edit_is_told_with_file_line_and_column(
 def test_a_conforming_sample_has_to_conform_in_both_drafts(root: Path) -> None:
     edit(root / "samples/alert.json", '"score": 0.85', '"score": "0.85"')
     drafts = [problem.text.rpartition(" in ")[2] for problem in told(root)]
-    assert drafts == ["draft 2020-12", "draft-07"]
+    assert [draft for draft in drafts if draft.startswith("draft")] == ["draft 2020-12", "draft-07"]
+
+
+def test_a_sample_that_conforms_but_is_not_the_documents_is_told(root: Path) -> None:
+    edit(root / "samples/alert.json", "CASE-HIGH-001", "CASE-HIGH-002")
+    found = "the digest cb649d5f23b45d9a, expected 4880bf7414c7f374"
+    text = f"{found}, which samples/index.yaml gives to the value in the document"
+    assert told(root) == [Problem("contracts/samples/alert.json:1:1", text)]
+
+
+def test_a_sample_may_be_laid_out_differently(root: Path) -> None:
+    edit(root / "samples/alert.json", '"score": 0.85,\n  "severity": "HIGH"', '"severity":"HIGH","score":0.85')
+    assert told(root) == []
+
+
+def test_what_is_no_longer_required_is_told_once_where_it_was(root: Path) -> None:
+    schema = root / "schemas/notification.json"
+    edit(schema, '"required": ["type", "category", "message", "timestamp"]', '"required": []')
+    where = place(root, "schemas/notification.json", '"required"', "")
+    text = "may be absent, expected it to be required, or optional in samples/index.yaml"
+    names = ["category", "message", "timestamp", "type"]
+    assert told(root) == [Problem(where, f'"{name}" {text}') for name in names]
+
+
+def test_a_schema_that_requires_nothing_any_more_is_told_at_its_first_line(root: Path) -> None:
+    edit(root / "schemas/rag-status.json", '  "required": ["rag_document_id", "chunks_added"],\n', "")
+    text = "may be absent, expected it to be required, or optional in samples/index.yaml"
+    where = "contracts/schemas/rag-status.json:1:1"
+    assert told(root) == [Problem(where, f'"{name}" {text}') for name in ("chunks_added", "rag_document_id")]
+
+
+def test_an_optional_field_has_to_be_listed(root: Path) -> None:
+    edit(root / "samples/index.yaml", "    optional: [comment, doc_key]\n", "    optional: [comment]\n")
+    where = place(root, "schemas/record-request.json", '"required"', "")
+    text = '"doc_key" may be absent, expected it to be required, or optional in samples/index.yaml'
+    assert told(root) == [Problem(where, text)]
+
+
+def test_a_should_needs_no_document(root: Path) -> None:
+    clauses = root / "clauses.yaml"
+    edit(clauses, 'must\n    promise: "A message that cannot', 'should\n    promise: "A message that cannot')
+    edit(clauses, "[redis-messages §1, deployed]", "[deployed]")
+    assert told(root) == []
 
 
 def test_a_schema_that_nothing_uses_is_told(root: Path) -> None:
@@ -339,6 +458,11 @@ def test_a_workbench_channel_without_a_sample_is_told(root: Path) -> None:
     where = place(root, "asyncapi.yaml", "alert:", "channels:")
     text = 'no sample for "workbench:alarm", expected one in samples/index.yaml'
     assert Problem(where, text) in told(root)
+
+
+def test_a_folder_that_is_not_there_is_told_by_its_full_path(tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    assert told(absent) == [Problem(f"{absent}:1:1", "no such folder, expected the agreement")]
 
 
 def test_a_missing_readme_is_told(root: Path) -> None:
