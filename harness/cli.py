@@ -169,6 +169,7 @@ def _present(arguments: argparse.Namespace, report: Report) -> int:
 
     console = terminal.console()
     terminal.show(console, terminal.verdicts(report, console.width))
+    terminal.show(console, terminal.summary(report), on_one_line=True)
     for kind, path in arguments.report:
         path.write_text(WRITERS[kind](report), encoding="utf-8")
     return report.exit_code

@@ -58,8 +58,8 @@ class Options:
     seed: int = 1
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets half as many, and each shape of a message a fifth."""
-    fuzz: bool = True
-    """Whether Schemathesis takes part."""
+    without: frozenset[str] = frozenset()
+    """Parts to leave out: `messages` of our own, the `gap`, `schemathesis`."""
     quiet: float = 1.0
     """How many seconds without a message are taken for the end of what the run caused."""
     settle: float = 0.1
@@ -121,10 +121,12 @@ class Gate:
         await self._phase("calls at once", 1, [together], self._post_together)
         await self._phase("detections", examples, traffic.detections(examples), self._detect)
         await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
-        outgoing = list(consumer_messages(self.options.seed, ids, max(1, examples // 5)))
-        await self._phase("messages", len(outgoing), outgoing, self._publish)
-        await self._gap(ids)
-        if self.options.fuzz:
+        if "messages" not in self.options.without:
+            outgoing = list(consumer_messages(self.options.seed, ids, max(1, examples // 5)))
+            await self._phase("messages", len(outgoing), outgoing, self._publish)
+        if "gap" not in self.options.without:
+            await self._gap(ids)
+        if "schemathesis" not in self.options.without:
             await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
         await quiet(self.recorder, self.options.quiet)

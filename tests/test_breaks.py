@@ -14,7 +14,7 @@ import jwt
 import pytest
 from starlette.responses import JSONResponse
 
-from harness import gate
+from harness import gate, runner
 from harness.agreement import Agreement
 from harness.aura import access, app, body, publishers
 from harness.aura.actions import Actions
@@ -28,7 +28,7 @@ Message = dict[str, Any]
 
 
 def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
-    options = Options(examples=12, fuzz=False, quiet=0.01, settle=0.01)
+    options = Options(examples=12, without=frozenset({"messages", "gap", "schemathesis"}), quiet=0.01)
     history = asyncio.run(gate.run(agreed, options, gate.Settings(settings or Settings())))
     assert history.complete
     return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
@@ -277,7 +277,7 @@ def published_before_refusing(patch: Patch) -> None:
 
         return call
 
-    patch.setattr(gate, "create_app", announcing)
+    patch.setattr(runner, "create_app", announcing)
 
 
 def _replay(wire: bytes) -> Callable[[], Awaitable[Message]]:

@@ -24,11 +24,11 @@ def played(agreed: Agreement, options: Options, settings: Settings | None = None
     return history
 
 
-QUICK = Options(examples=5, fuzz=False, quiet=0.01, settle=0.01)
+QUICK = Options(examples=5, without=frozenset({"messages", "gap", "schemathesis"}), quiet=0.01)
 
 
 def test_every_clause_in_reach_is_kept_on_either_redis(agreed: Agreement, redis_url: str | None) -> None:
-    options = Options(redis_url=redis_url, examples=10, fuzz=False, quiet=0.05)
+    options = Options(redis_url=redis_url, examples=10, without=frozenset({"schemathesis"}), quiet=0.1, settle=0.1)
     verdicts = judge(agreed, played(agreed, options))
     outcomes = {verdict.clause: verdict.outcome for verdict in verdicts if verdict.in_reach}
     assert outcomes == dict.fromkeys(CHECKS, "kept")
@@ -37,11 +37,15 @@ def test_every_clause_in_reach_is_kept_on_either_redis(agreed: Agreement, redis_
 
 def test_what_is_out_of_reach_says_why(agreed: Agreement) -> None:
     reasons = {verdict.reason for verdict in judge(agreed, played(agreed, QUICK)) if not verdict.in_reach}
-    assert reasons == {"no such seat yet", "out of reach: needs trigger:hitl", "out of reach: needs rest"}
+    assert reasons == {
+        "no such seat yet",
+        "out of reach: needs trigger:hitl",
+        "out of reach: needs trigger:action",
+    }
 
 
 def test_schemathesis_takes_part_with_ids_of_the_run(agreed: Agreement) -> None:
-    history = played(agreed, Options(examples=2, quiet=0.01))
+    history = played(agreed, Options(examples=2, without=frozenset({"messages", "gap"}), quiet=0.01))
     fuzzed = [event for event in history.of("http") if "x-schemathesis-testcaseid" in event.data["headers"]]
     assert len(fuzzed) > 50
     requests = [event.about["request"] for event in fuzzed if "request" in event.about]
@@ -52,7 +56,7 @@ def test_schemathesis_takes_part_with_ids_of_the_run(agreed: Agreement) -> None:
 def test_a_failure_of_schemathesis_is_judged(agreed: Agreement, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.aura.access.GATEWAY_BODY_LIMIT", 0)
     monkeypatch.setattr("harness.aura.access.GATEWAY_PREFIX", "/aura/")  # Aura itself refuses every body with 413
-    history = played(agreed, Options(examples=2, quiet=0.01))
+    history = played(agreed, Options(examples=2, without=frozenset({"messages", "gap"}), quiet=0.01))
     assert history.of("fuzz")
     broken = {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
     assert "http.accepted" in broken
@@ -70,7 +74,14 @@ def test_every_sample_of_aura_is_caused(agreed: Agreement) -> None:
 def test_no_token_and_no_secret_enters_a_history(agreed: Agreement) -> None:
     out = io.StringIO()
     secret = "a-secret-that-must-never-be-written-down"
-    asyncio.run(gate.run(agreed, Options(examples=5, quiet=0.01), Settings(AuraSettings(jwt_secret=secret)), out=out))
+    asyncio.run(
+        gate.run(
+            agreed,
+            Options(examples=5, without=frozenset({"messages", "gap"}), quiet=0.01),
+            Settings(AuraSettings(jwt_secret=secret)),
+            out=out,
+        )
+    )
     assert secret not in out.getvalue()
     assert "eyJ" not in out.getvalue()
 
@@ -121,4 +132,4 @@ def test_schemathesis_that_cannot_work_ends_the_run(agreed: Agreement, monkeypat
 
     monkeypatch.setattr("harness.fuzz.Fuzz._schema", fails)
     with pytest.raises(HarnessError, match="no specification"):
-        played(agreed, Options(examples=2, quiet=0.01))
+        played(agreed, Options(examples=2, without=frozenset({"messages", "gap"}), quiet=0.01))

@@ -13,6 +13,16 @@ import pytest
 from harness.errors import UsageError
 from harness.history import KINDS, Event, History, Recorder, decode, encode, ids_of, load, to_line, wall
 
+RUN: dict[str, Any] = {
+    "harness": "0.1.0",
+    "agreement": "1.0.0",
+    "seats": {"aura": "simulated"},
+    "reach": [],
+    "redis": "embedded",
+    "seed": 1,
+    "tolerance": 0.0,
+    "command": ["aura-harness", "gate"],
+}
 START = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
 AWKWARD = ("", "검토 후 승인", "👍🏽", "a\u2028b\u2029c\u0085d", "\r\n\t\v\f\x1c\x1e", "\0\x7f", '"\\', "\ufeff")
 
@@ -31,7 +41,7 @@ class Steps:
 
 def recorded(*data: dict[str, Any]) -> History:
     recorder = Recorder(Steps())
-    recorder.record("run", {"seats": {}})
+    recorder.record("run", RUN)
     for each in data:
         recorder.record("step", each)
     return recorder.history()
@@ -43,7 +53,7 @@ def written(path: Path, *lines: str | bytes) -> Path:
 
 
 def line(**changes: Any) -> str:
-    event = {"seq": 0, "at": 0.0, "wall": wall(START), "kind": "run", "seat": None, "about": {}, "data": {}}
+    event = {"seq": 0, "at": 0.0, "wall": wall(START), "kind": "run", "seat": None, "about": {}, "data": RUN}
     return json.dumps(event | changes) + "\n"
 
 
@@ -77,13 +87,13 @@ def test_an_event_is_one_line_whatever_its_text() -> None:
 def test_events_are_numbered_and_stamped_with_one_moment_told_twice() -> None:
     clock = Steps()
     recorder = Recorder(clock)
-    recorder.record("run", {})
+    recorder.record("run", RUN)
     clock.seconds = 1.23456789
     event = recorder.record("http", {"status": 200}, seat="aura")
     assert (event.seq, event.at, event.seat) == (1, 1.234568, "aura")
     assert event.wall == "2026-02-11T14:30:01.234568+00:00"
     assert event.moment == START + timedelta(seconds=1.234568)
-    assert list(recorder.history()) == [Event(0, 0.0, wall(START), "run"), event]
+    assert list(recorder.history()) == [Event(0, 0.0, wall(START), "run", data=RUN), event]
 
 
 def test_an_event_is_flushed_before_record_returns() -> None:
@@ -105,7 +115,7 @@ def test_what_was_recorded_is_on_disk_while_the_file_is_still_open(tmp_path: Pat
     path = tmp_path / "h.jsonl"
     with path.open("w", encoding="utf-8", newline="\n") as out:
         recorder = Recorder(Steps(), out)
-        recorder.record("run", {"seats": {"aura": "simulated"}})
+        recorder.record("run", RUN)
         recorder.record("step", {"do": "detect"})
         assert list(load(path)) == list(recorder.history())
 
@@ -144,11 +154,11 @@ def test_events_are_found_by_kind_in_their_order() -> None:
     history = recorded({"n": 1}, {"n": 2})
     assert [event.data["n"] for event in history.of("step")] == [1, 2]
     assert history.of("http") == ()
-    assert (len(history), history.run) == (3, {"seats": {}})
+    assert (len(history), history.run) == (3, RUN)
     assert history[1:] == (history[1], history[2])
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS - {"run"}))
 def test_every_kind_can_be_read(kind: str, tmp_path: Path) -> None:
     path = written(tmp_path / "h.jsonl", line(), line(kind=kind, seq=1))
     assert load(path)[1].kind == kind
@@ -173,7 +183,7 @@ def test_every_kind_can_be_read(kind: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_line_that_is_no_event_is_told_by_file_and_line(broken: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "h.jsonl", line(), line(kind="step"), broken)
+    path = written(tmp_path / "h.jsonl", line(), line(kind="step", seq=1), broken)
     with pytest.raises(UsageError) as raised:
         load(path)
     assert str(raised.value).startswith(f"{path}:3: this line is not an event of a history (")
@@ -186,14 +196,13 @@ def test_a_line_nested_beyond_reading_is_told_by_file_and_line(tmp_path: Path) -
 
 
 def test_a_line_separator_inside_a_text_does_not_shift_the_lines_told(tmp_path: Path) -> None:
-    odd = json.dumps(json.loads(line(data={"text": "a\u2028b\u0085c"})), ensure_ascii=False) + "\n"
+    odd = json.dumps(json.loads(line(data=RUN | {"text": "a\u2028b\u0085c"})), ensure_ascii=False) + "\n"
     with pytest.raises(UsageError, match=r"h\.jsonl:2: "):
         load(written(tmp_path / "h.jsonl", odd, "broken\n"))
 
 
-@pytest.mark.parametrize("lines", [(), (line(kind="step"),)])
-def test_a_history_begins_with_what_the_run_was(lines: tuple[str, ...], tmp_path: Path) -> None:
-    path = written(tmp_path / "h.jsonl", *lines)
+def test_a_history_begins_with_what_the_run_was(tmp_path: Path) -> None:
+    path = written(tmp_path / "h.jsonl")
     with pytest.raises(UsageError, match=r":1: a history begins with an event of kind `run`"):
         load(path)
 
@@ -206,3 +215,32 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.jsonl: No such file or directory; give a file"):
         load(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        ((line(kind="step"),), 1),
+        ((line(), line(seq=1)), 2),
+        ((line(), line(kind="step", seq=2)), 2),
+        ((line(), line(kind="step", seq=1), line(kind="step", seq=1)), 3),
+        ((line(data=RUN | {"seats": 7}),), 1),
+        ((line(data={name: value for name, value in RUN.items() if name != "reach"}),), 1),
+        ((line(data=RUN | {"tolerance": "x"}),), 1),
+    ],
+)
+def test_lines_that_do_not_follow_each_other_are_told(lines: tuple[str, ...], number: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "h.jsonl", *lines)
+    with pytest.raises(UsageError, match=rf":{number}: this line is not an event of a history"):
+        load(path)
+
+
+def test_a_history_is_complete_when_its_run_has_finished(tmp_path: Path) -> None:
+    assert not load(written(tmp_path / "h.jsonl", line())).complete
+    finished = line(kind="step", seq=1, data={"do": "finished"})
+    assert load(written(tmp_path / "h.jsonl", line(), finished)).complete
+
+
+def test_half_a_surrogate_pair_is_kept() -> None:
+    history = recorded({"text": "\ud83d"})
+    assert json.loads(to_line(history[1]).encode())["data"] == {"text": "\ud83d"}

@@ -36,7 +36,10 @@ ALLOWED: dict[str, set[str]] = {
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "cases": {"generate", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
-    "gate": {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "tokens"},
+    "runner": {"tokens", "asgi_websocket", "aura", "bus", "clock", "history", "http", "stomp", "synapse"},
+    "gate": LEAVES
+    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
+    | {"runner", "synapse"},
     "report": {"verdict", "history"},
 }
 

@@ -294,7 +294,8 @@ def _by_cause(cause_of: Mapping[int, Cause], things: Sequence[Any]) -> dict[int,
 
 def _call(exchange: Exchange) -> Cause:
     event = exchange.event
-    told = {name: exchange.field(name) for name in ("case_id", "request_id", "executor_id")}
+    said = {name: exchange.field(name) for name in ("case_id", "request_id", "executor_id")}
+    told = {name: value for name, value in said.items() if isinstance(value, str)}
     approved = exchange.field("approved")
     return Cause(
         event=event,

@@ -29,13 +29,13 @@ def console(file: IO[str] | None = None) -> Console:
     return found
 
 
-def show(console: Console, shown: RenderableType) -> None:
+def show(console: Console, shown: RenderableType, *, on_one_line: bool = False) -> None:
     """Print; into a pipe or a file without the blanks that fill up a table's lines."""
     if console.is_terminal:
-        console.print(shown)
+        console.print(shown, soft_wrap=on_one_line)
         return
     with console.capture() as capture:
-        console.print(shown)
+        console.print(shown, soft_wrap=on_one_line)
     console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
@@ -53,7 +53,7 @@ def header(run: Mapping[str, Any]) -> RenderableType:
 
 
 def verdicts(report: Report, width: int) -> RenderableType:
-    """Clauses by keeper, then the findings, then the conclusion."""
+    """Clauses by keeper, then the findings."""
     parts: list[RenderableType] = []
     for seat in report.seats:
         kept = [verdict for verdict in report.verdicts if verdict.seat == seat]
@@ -62,11 +62,14 @@ def verdicts(report: Report, width: int) -> RenderableType:
     for verdict in report.verdicts:
         for group in grouped(verdict.findings):
             parts += [_finding(report, verdict, group), Text()]
-    totals = counts(report.verdicts)
-    tally = ", ".join(f"{number} {outcome}" for outcome, number in totals.items())
-    style = {0: "bold green", 1: "bold red"}.get(report.exit_code, "bold yellow")
-    parts.append(Text.assemble((tally, style), f": {conclusion(report)}"))
     return Group(*parts)
+
+
+def summary(report: Report) -> Text:
+    """How many clauses are kept, broken and unproven, and what that means."""
+    tally = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
+    style = {0: "bold green", 1: "bold red"}.get(report.exit_code, "bold yellow")
+    return Text.assemble((tally, style), f": {conclusion(report)}")
 
 
 def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
