@@ -158,7 +158,9 @@ def piped(command_line: str, tmp_path: Path) -> tuple[list[str], bytes]:
     fake.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "OUT": str(tmp_path)}
     environment["HARNESS_REDIS_URL"] = "redis://h"
-    subprocess.run(["sh", "-c", command_line], env=environment, stdin=subprocess.DEVNULL, check=True)
+    script = tmp_path / "script"
+    script.write_text(command_line, encoding="utf-8", newline="")
+    subprocess.run(["sh", str(script)], env=environment, stdin=subprocess.DEVNULL, check=True)
     return (tmp_path / "words").read_bytes().decode().split("\0")[:-1], (tmp_path / "input").read_bytes()
 
 

@@ -113,21 +113,23 @@ class Matching:
         key = canonical(one.payload) if isinstance(one.payload, dict) else None
         same = self._by_payload.get((self._channel(one), key), []) if key is not None else []
         row = linked.get(one.id) if isinstance(one.id, int) else None
+        free = (seq for seq in same if seq not in given)
         if row in same:
-            return row
-        return next((seq for seq in same if seq not in given), same[-1] if same else None)
+            # Of equal messages the one of its row; where that has its frame, one that never got a row.
+            return row if row not in given else next((seq for seq in free if seq not in linked.values()), row)
+        return next(free, same[-1] if same else None)
 
     def _same_marks(self, one: Notification, given: Given) -> int | None:
         """The message with which it has most ids, time and text in common; among equals one without any yet.
 
-        A second notification of one message has to have more in common with it than one thing.
+        A second notification of one message has to have more in common with it than two texts that many have.
         """
         scores: dict[int, int] = {}
         for mark in _marks_of_notification(one):
             having = self._by_mark.get((self._channel(one), mark), [])
             for seq in having if len(having) <= COMMON_MARK else ():
                 scores[seq] = scores.get(seq, 0) + 1
-        likely = [seq for seq in scores if seq not in given or scores[seq] > 1]
+        likely = [seq for seq in scores if seq not in given or scores[seq] > 2]
         return max(likely, key=lambda seq: (scores[seq], seq not in given, -seq), default=None)
 
     def _nothing_said(self, one: Notification, given: Given) -> int | None:

@@ -18,7 +18,9 @@ DUPLICATES = "delivery.duplicates"
 LOST = "delivery.nothing-lost"
 
 DEAD = 2
-"""So many due messages unhandled to the end of a connection: one that is lost there may be any loss."""
+DEAD_AMONG_LOSSES = 10
+"""So many due messages unhandled to the end of a connection make an end; of fewer, one loses by chance what one loses
+elsewhere, too."""
 
 
 def blamed(view: View) -> Mapping[int, str]:
@@ -97,7 +99,8 @@ def _blame_the_end(published: list[Handling], period: int, again: set[int], blam
         blame[first.seq] = GAP
     last = max((index for index, one in enumerate(published) if one.handled), default=-1)
     lost = [one for one in published[last + 1 :] if one.due]
-    if len(lost) < DEAD:
+    elsewhere = any(one.due and not one.handled for one in published[: max(last, 0)])
+    if len(lost) < (DEAD_AMONG_LOSSES if elsewhere else DEAD):
         return
     before = published[last + 1 : published.index(lost[0])]
     if period and last < 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from checks.test_subscriber import lost, other
 from consumer import Consumer
 from histories import (
     ACTION,
@@ -22,9 +21,7 @@ from histories import (
     verdict,
 )
 
-from harness.clock import Ids
-from harness.history import Event
-from harness.messages import consumer_messages
+from checks.test_subscriber import lost, other
 
 CUT, RESTORED = fault("cut", at=1.5), fault("restored", at=2.5)
 MISSED = other(2)[0]
@@ -62,11 +59,6 @@ TRIPLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def generated() -> list[tuple[str, bytes]]:
-    return [(message.channel, message.wire) for message in consumer_messages(1, Ids("h1"), 3)]
-
-
 def once(generated: list[tuple[str, bytes]]) -> Any:
     first = {message: index for index, message in reversed(list(enumerate(generated)))}
     return lambda index, channel, wire: first[channel, wire] == index
@@ -92,14 +84,9 @@ def test_a_consumer_that_ends_for_no_reason_has_lost_the_rest(generated: list[tu
 def test_a_gap_costs_what_was_published_in_it_and_breaks_nothing(generated: list[tuple[str, bytes]]) -> None:
     before, within, after = generated[:100], generated[100:150], generated[150:]
     missing = Consumer(takes=lambda *_: False).events(within)
-    events = [*Consumer().events(before), CUT, *missing, RESTORED, *shifted(after, 150)]
+    events = [*Consumer().events(before), CUT, *missing, RESTORED, *Consumer().events(after)]
     assert broken_by_synapse(*events) == set()
     assert verdict("delivery.gap", *events).exercised == 51
-
-
-def shifted(messages: list[tuple[str, bytes]], rows: int) -> list[Event]:
-    """Handled, in rows that come behind as many others."""
-    return Consumer().events([*messages[:0], *messages])
 
 
 def test_a_consumer_that_does_not_come_back_breaks_only_the_clause_of_the_gap() -> None:

@@ -29,7 +29,7 @@ from histories import (
 
 from harness.clock import Ids
 from harness.history import Event, encode
-from harness.messages import consumer_messages
+from harness.messages import hostilities
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto, read
 from harness.synapse.reader import Unreadable
@@ -103,13 +103,8 @@ TRIPLES = {
 
 
 @pytest.fixture(scope="module")
-def generated() -> list[tuple[str, bytes]]:
-    return [(message.channel, message.wire) for message in consumer_messages(1, Ids("h1"), 3)]
-
-
-@pytest.fixture(scope="module")
 def bad() -> set[bytes]:
-    return {message.wire for message in consumer_messages(1, Ids("h1"), 3) if not message.readable}
+    return {message.wire for message in hostilities(1, Ids("h1")) if not message.readable}
 
 
 def only_notifications(channel: str, wire: bytes, now: Instant) -> NotificationDto:
