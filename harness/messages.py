@@ -224,7 +224,10 @@ class _Maker:
 
     def filled(self, units: int, ending: str, behind: int) -> bytes:
         """A message of so many UTF-16 units, with this shortly before its end."""
-        head, tail = f'{{"message_id":"{self._ids.next("message")}","extra":"', "y" * behind + '"}'
+        head, tail = (
+            f'{{"type":"NOTIFICATION","message_id":"{self._ids.next("message")}","extra":"',
+            "y" * behind + '"}',
+        )
         around = len(f"{head}{tail}".encode("utf-16-le")) // 2 + len(ending.encode("utf-16-le")) // 2
         return f"{head}{'x' * (units - around)}{ending}{tail}".encode()
 

@@ -82,6 +82,18 @@ RAG_STATUS: Json = {
     "chunks_added": 12,
 }
 
+DTO: Json = {
+    "id": 1,
+    "tenantId": 0,
+    "title": "조치 완료",
+    "content": "조치 승인됨",
+    "type": "CASE_ACTION",
+    "channel": CASE_ACTION,
+    "occurredAt": "2026-02-11T14:30:01.150Z",
+    "createdAt": "2026-02-11T14:30:01.205Z",
+    "payload": ACTION,
+}
+
 _ANSWERS: Mapping[int, Json | bytes] = {200: ENVELOPE, 400: b""}
 _ANSWER_HEADERS: Mapping[int, Mapping[str, str]] = {
     400: {},
@@ -208,6 +220,16 @@ LEARNT = published(RAG_STATUS, channel=RAG, at=3.2)
 
 KEPT = (feedback(), published(), call())
 REFUSED = (call(token="missing", status=401),)
+
+
+def handled(
+    message: Json | bytes = ACTION, channel: str = CASE_ACTION, *, row: int = 1, at: float = 1.2, **changes: Any
+) -> tuple[Event, Event, Event]:
+    """A message published for the consumer, stored and broadcast; DTO is made of ACTION, and `changes` change it."""
+    dto = {**DTO, "id": row, "channel": channel, "createdAt": wall(START + timedelta(seconds=at))[:23] + "Z"}
+    dto |= {"payload": message if isinstance(message, dict) else json.loads(message)} | changes
+    sent = published(message, channel=channel, at=at, seat="harness")
+    return sent, stored(dto, row=row, at=at + 0.01), broadcast(dto, at=at + 0.02)
 
 
 def without(value: Json, *names: str) -> Json:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import shlex
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from histories import BODY, DIRECT, GATEWAY, call
+from histories import BODY, DIRECT, GATEWAY, call, published
 
 from harness.history import Event
-from harness.reproduce import curl, listen
+from harness.reproduce import curl, listen, publish
 
 
 def words(event: Event) -> list[str]:
@@ -137,3 +140,29 @@ def test_the_ids_and_the_document_of_the_call_are_shown() -> None:
 def test_a_channel_is_listened_to_through_redis_cli() -> None:
     assert listen("workbench:alert") == 'redis-cli -u "$HARNESS_REDIS_URL" SUBSCRIBE workbench:alert'
     assert shlex.split(listen("workbench:it's $(x)"))[-1] == "workbench:it's $(x)"
+
+
+def piped(command_line: str, tmp_path: Path) -> tuple[list[str], bytes]:
+    """The arguments and the input that a shell gives to redis-cli."""
+    fake = tmp_path / "redis-cli"
+    fake.write_text('#!/bin/sh\nfor word; do printf "%s\\0" "$word"; done > "$OUT/words"\ncat > "$OUT/input"\n')
+    fake.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "OUT": str(tmp_path)}
+    environment["HARNESS_REDIS_URL"] = "redis://h"
+    script = tmp_path / "script"
+    script.write_text(command_line, encoding="utf-8", newline="")
+    subprocess.run(["sh", str(script)], env=environment, stdin=subprocess.DEVNULL, check=True)
+    return (tmp_path / "words").read_bytes().decode().split("\0")[:-1], (tmp_path / "input").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "wire", [b"", b"{}", b"'\"$HOME `id` \\n !1 #no \\", "승인 👍\n".encode(), b"\xff\xfe", b"a\0b", b"%s" * 60_000]
+)
+def test_a_shell_publishes_exactly_the_bytes_of_the_message(wire: bytes, tmp_path: Path) -> None:
+    words, given = piped(publish(published(wire, channel="workbench:it's $(x)")), tmp_path)
+    assert words[:2] == ["-u", "redis://h"]
+    if "-x" in words:
+        assert words[2:] == ["-x", "PUBLISH", "workbench:it's $(x)"]
+        assert given == wire
+    else:
+        assert words[2:] == ["PUBLISH", "workbench:it's $(x)", wire.decode()]

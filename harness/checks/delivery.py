@@ -70,9 +70,7 @@ def duplicates(view: View) -> Iterator[Finding | None]:
         for one in group[1:]:
             told.add(one.seq)
             clause = blame.get(one.seq)
-            if clause == "delivery.duplicates" or (
-                one.handled and not losses.complete(view, one) and losses.complete(view, group[0])
-            ):
+            if clause == "delivery.duplicates" or one.seq in losses.worse_copies(view):
                 expected = "a message that came before is handled once more"
                 yield finding(view, one, "delivery.duplicates", expected, _became(one), after=group[0])
             elif clause is None:

@@ -18,7 +18,9 @@ DUPLICATES = "delivery.duplicates"
 LOST = "delivery.nothing-lost"
 
 DEAD = 2
-"""So many due messages unhandled to the end of a connection: one that is lost there may be any loss."""
+DEAD_AMONG_LOSSES = 10
+"""So many due messages unhandled to the end of a connection make an end; of fewer, one loses by chance what one loses
+elsewhere, too."""
 
 
 def blamed(view: View) -> Mapping[int, str]:
@@ -44,7 +46,17 @@ def connected(view: View) -> list[Handling]:
     return [one for one in handlings(view) if not one.cut_off and blame.get(one.seq) not in (CHANNELS, OLDER)]
 
 
-def complete(view: View, one: Handling) -> bool:
+def worse_copies(view: View) -> frozenset[int]:
+    """The further copies that were not both stored and broadcast, if that happened to no other message."""
+    if "worse copies" not in view.cache:
+        again = {one.seq for group in copies(view) for one in group[1:]}
+        half = frozenset(one.seq for one in handlings(view) if one.due and one.handled and not _complete(view, one))
+        view.cache["worse copies"] = half if half <= again else frozenset()
+    found: frozenset[int] = view.cache["worse copies"]
+    return found
+
+
+def _complete(view: View, one: Handling) -> bool:
     """Stored and broadcast, as far as this run sees either."""
     reach = view.history.run["reach"]
     broadcast = bool(one.frames) and all(one.frames.values())
@@ -87,12 +99,13 @@ def _blame_the_end(published: list[Handling], period: int, again: set[int], blam
         blame[first.seq] = GAP
     last = max((index for index, one in enumerate(published) if one.handled), default=-1)
     lost = [one for one in published[last + 1 :] if one.due]
-    if len(lost) < DEAD:
+    elsewhere = any(one.due and not one.handled for one in published[: max(last, 0)])
+    if len(lost) < (DEAD_AMONG_LOSSES if elsewhere else DEAD):
         return
     before = published[last + 1 : published.index(lost[0])]
     if period and last < 0:
         clause = GAP
-    elif before:
+    elif before or (last >= 0 and not published[last].due):
         clause = SURVIVES
     elif lost[0].seq in again or (last >= 0 and published[last].seq in again):
         clause = DUPLICATES
@@ -102,17 +115,13 @@ def _blame_the_end(published: list[Handling], period: int, again: set[int], blam
 
 
 def _blame_the_rest(connected: list[Handling], again: set[int], blame: dict[int, str]) -> None:
-    """Single losses. When all of them directly follow a bad message, it is the bad ones that cost them."""
-    single, behind = [], set()
+    """Single losses. Where a bad message or a copy could explain some but not all of them, it explains none."""
+    single: dict[int, str] = {}
     bad = False
     for one in connected:
         if one.due and not one.handled and one.seq not in blame:
-            if one.seq in again:
-                blame[one.seq] = DUPLICATES
-            else:
-                single.append(one.seq)
-                if bad:
-                    behind.add(one.seq)
-        bad = not one.reading.conforming
-    clause = SURVIVES if behind.issuperset(single) else LOST
-    blame.update(dict.fromkeys(single, clause))
+            single[one.seq] = DUPLICATES if one.seq in again else SURVIVES if bad else LOST
+        bad = not one.due
+    if LOST in single.values():
+        single = dict.fromkeys(single, LOST)
+    blame.update(single)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.checks import instants
+from harness.checks.correlation import Notification
 from harness.checks.expected import Expected, demanded, differences, expected
-from harness.checks.notifications import Handling, Notification, as_seen, finding, handlings, notifications
+from harness.checks.notifications import Handling, as_seen, finding, handlings, notifications
 from harness.checks.registry import check
 from harness.checks.view import ABSENT, View
 from harness.schema import Violation, in_brief

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.checks import losses
-from harness.checks.notifications import TOPIC, Handling, Notification, finding, handlings
+from harness.checks.correlation import Notification
+from harness.checks.notifications import TOPIC, Handling, finding, handlings
 from harness.checks.registry import check
 from harness.checks.view import View
 from harness.verdict import Finding
@@ -108,8 +109,8 @@ def survives(view: View) -> Iterator[Finding | None]:
 
 def _handled(view: View) -> Iterator[Handling]:
     """Due and handled in some way; a copy that is handled worse than the first is a matter of delivery.duplicates."""
-    again = {one.seq for group in losses.copies(view) for one in group[1:] if not losses.complete(view, one)}
-    return (one for one in handlings(view) if one.due and one.handled and one.seq not in again)
+    worse = losses.worse_copies(view)
+    return (one for one in handlings(view) if one.due and one.handled and one.seq not in worse)
 
 
 def _is_over(view: View, lost: Handling) -> bool:

@@ -176,13 +176,6 @@ TRIPLES = {
         seen='"조치됨"',
         pointer="/message",
     ),
-    "delivery.nothing-invented": Triple(
-        kept=KEPT,
-        broken=(ALERTED,),
-        unproven=(feedback(), call()),
-        expected="a message for something that took place",
-        seen="no such event",
-    ),
 }
 
 
