@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: gate test lint check clean
+.PHONY: gate test lint check bench clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
 
-test: $(VENV)/installed
+test: $(VENV)/installed tests/node/installed
 	$(BIN)/python -m pytest $(ARGS)
+
+# Speed, as ratios of one run.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/mapping.py
 
 # The agreement with itself and with the checks.
 lint: $(VENV)/installed
@@ -28,5 +32,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The browser's STOMP client, where there is an npm; without it one test is skipped and says so.
+tests/node/installed: tests/node/package.json
+	@command -v npm >/dev/null && npm install --silent --prefix tests/node || echo "no npm: one test is skipped"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules tests/node/installed dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+import redis
 
 from harness import gate
 from harness.agreement import Agreement
@@ -133,3 +134,20 @@ def test_schemathesis_that_cannot_work_ends_the_run(agreed: Agreement, monkeypat
     monkeypatch.setattr("harness.fuzz.Fuzz._schema", fails)
     with pytest.raises(HarnessError, match="no specification"):
         played(agreed, Options(examples=2, without=frozenset({"messages", "gap"}), quiet=0.01))
+
+
+def test_a_killed_connection_of_synapse_is_a_gap_and_nobodys_fault(agreed: Agreement, real_redis: str) -> None:
+    def progress(phase: str, done: int, total: int | None) -> None:
+        if (phase, done) == ("messages", 40):
+            with redis.Redis.from_url(real_redis) as other:
+                (synapse,) = [client["id"] for client in other.client_list() if client["psub"] == "1"]
+                other.client_kill_filter(_id=synapse)
+
+    options = Options(redis_url=real_redis, examples=5, without=frozenset({"schemathesis"}), quiet=0.1)
+    history = asyncio.run(gate.run(agreed, options, Settings(), progress=progress))
+    connection = [event.data["do"] for event in history.of("fault") if event.data["do"] != "listener-failed"]
+    assert connection == ["cut", "restored", "cut", "restored"]
+    verdicts = {verdict.clause: verdict for verdict in judge(agreed, history)}
+    assert [clause for clause, verdict in verdicts.items() if verdict.outcome == "broken"] == []
+    planned = 5
+    assert verdicts["delivery.gap"].exercised > planned + 2

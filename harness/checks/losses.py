@@ -68,8 +68,9 @@ def _blamed(view: View) -> dict[int, str]:
     _blame_the_kind(handlings(view), blame)
     rest = [one for one in handlings(view) if not one.cut_off and one.seq not in blame]
     again = {one.seq for group in copies(view) for one in group[1:]}
+    dead = ""
     for period, published in groupby(rest, key=lambda one: one.period):
-        _blame_the_end(list(published), period, again, blame)
+        dead = _blame_the_end(list(published), period, again, blame, dead)
     _blame_the_rest(rest, again, blame)
     return blame
 
@@ -92,8 +93,14 @@ def _blame_the_kind(published: Sequence[Handling], blame: dict[int, str]) -> Non
                 blame[one.seq] = OLDER
 
 
-def _blame_the_end(published: list[Handling], period: int, again: set[int], blame: dict[int, str]) -> None:
-    """What stopped the consumer for good in this period, if anything did; and the first message after a gap."""
+def _blame_the_end(published: list[Handling], period: int, again: set[int], blame: dict[int, str], dead: str) -> str:
+    """What stopped the consumer for good in this period, if anything did; and the first message after a gap.
+
+    Gives the clause; `dead` is what it gave for the period before: whoever was dead then need not come back now.
+    """
+    if dead and not any(one.handled for one in published):
+        blame.update((one.seq, dead) for one in published if one.due)
+        return dead
     first = next((one for one in published if one.due), None)
     if period and first is not None and not first.handled:
         blame[first.seq] = GAP
@@ -101,7 +108,7 @@ def _blame_the_end(published: list[Handling], period: int, again: set[int], blam
     lost = [one for one in published[last + 1 :] if one.due]
     elsewhere = any(one.due and not one.handled for one in published[: max(last, 0)])
     if len(lost) < (DEAD_AMONG_LOSSES if elsewhere else DEAD):
-        return
+        return ""
     before = published[last + 1 : published.index(lost[0])]
     if period and last < 0:
         clause = GAP
@@ -112,6 +119,7 @@ def _blame_the_end(published: list[Handling], period: int, again: set[int], blam
     else:
         clause = LOST
     blame.update((one.seq, clause) for one in lost if one.seq not in blame)
+    return clause
 
 
 def _blame_the_rest(connected: list[Handling], again: set[int], blame: dict[int, str]) -> None:

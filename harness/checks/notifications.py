@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.checks.conforming import Reading, read
@@ -16,6 +16,10 @@ from harness.reproduce import publish
 from harness.verdict import Finding
 
 TOPIC = "/topic/notifications"
+
+
+NOTICED_WITHIN = 0.1
+"""Seconds after which a lost connection is known to be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Handling:
 def handlings(view: View) -> tuple[Handling, ...]:
     """Every message on the workbench channels, whoever sent it, in the order in which they were published."""
     if "handlings" not in view.cache:
-        view.cache["handlings"] = tuple(_handlings(view))
+        view.cache["handlings"] = tuple(_noticed_late(view, list(_handlings(view))))
     found: tuple[Handling, ...] = view.cache["handlings"]
     return found
 
@@ -107,6 +111,20 @@ def as_seen(notification: Notification) -> str:
     if notification.event.kind == "stored":
         return f"stored as row {data['id']}\n{json.dumps(notification.value, ensure_ascii=False)}"
     return f"MESSAGE {data['destination']}\n{decode(data['body']).decode(errors='backslashreplace')}"
+
+
+def _noticed_late(view: View, found: list[Handling]) -> list[Handling]:
+    """A cut is noticed after it happened: what was published just before and came to nothing was lost in it."""
+    cuts = [event for event in view.history.of("fault") if event.data["do"] == "cut"]
+    for cut in cuts:
+        for index in range(len(found) - 1, -1, -1):
+            one = found[index]
+            if one.seq > cut.seq or one.cut_off:
+                continue
+            if one.handled or one.message.event.at < cut.at - NOTICED_WITHIN:
+                break
+            found[index] = replace(one, cut_off=True)
+    return found
 
 
 def _handlings(view: View) -> Iterator[Handling]:

@@ -18,6 +18,7 @@ from histories import (
     finding,
     handled,
     outcome,
+    published,
     verdict,
 )
 
@@ -107,6 +108,13 @@ def test_what_is_replayed_after_a_gap_is_told() -> None:
 
 def test_a_gap_that_never_ends_promises_nothing_for_what_follows() -> None:
     assert broken_by_synapse(*handled(), CUT, MISSED, other(3)[0]) == set()
+
+
+def test_a_cut_that_is_noticed_late_excuses_what_was_published_just_before() -> None:
+    message = ACTION | {"case_id": "case-9", "request_id": "request-9"}
+    late, early = (published(message, at=at, seat="harness") for at in (1.15, 0.9))
+    assert broken_by_synapse(*handled(), late, fault("cut", at=1.2), RESTORED, *other(3)) == set()
+    assert broken_by_synapse(*handled(), early, fault("cut", at=1.2), RESTORED, *other(3)) == {"delivery.nothing-lost"}
 
 
 def test_each_gap_has_its_own_first_message() -> None:
