@@ -79,14 +79,16 @@ def older_shape_rejected(patch: Patch) -> None:
 
 
 def broadcast_before_saving(patch: Patch) -> None:
-    """The frame knows the row that is about to be written."""
+    """The frame knows the row that is about to be written, one message after the other."""
+    turn = asyncio.Lock()
 
     async def call(self: NotificationListener, channel: str, wire: bytes) -> None:
-        dto = notification.read(channel, wire, self._now())
-        rows = self.store._database.execute("SELECT count(*) FROM sys_notifications")  # type: ignore[attr-defined]
-        self.broker.send(listener.TOPIC, notification.to_json(dto.stored(rows.fetchone()[0] + 1, self._now())))
-        await _frame_is_out()
-        self.store.save(dto, self._now())
+        async with turn:
+            dto = notification.read(channel, wire, self._now())
+            rows = self.store._database.execute("SELECT count(*) FROM sys_notifications")  # type: ignore[attr-defined]
+            self.broker.send(listener.TOPIC, notification.to_json(dto.stored(rows.fetchone()[0] + 1, self._now())))
+            await _frame_is_out()
+            self.store.save(dto, self._now())
 
     patch.setattr(NotificationListener, "__call__", call)
 
