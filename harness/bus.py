@@ -129,7 +129,8 @@ class Bus:
         self.description = description
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
-        self._announced: dict[tuple[str, bytes], deque[tuple[str, asyncio.Future[None]]]] = {}
+        self._recorder: Recorder | None = None
+        self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
 
     def publisher(self, seat: str) -> Publish:
         """How `seat` publishes: what passes through it is recorded as that seat's."""
@@ -146,6 +147,7 @@ class Bus:
 
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
+        self._recorder = recorder
         self._tap = await self.subscribe(*PATTERNS)
         self._task = asyncio.create_task(self._listen(self._tap, recorder), name="redis tap")
 
@@ -162,28 +164,35 @@ class Bus:
         await self._redis.aclose()
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
-        if self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
+        recorder = self._recorder
+        if recorder is None or self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
             return int(await self._redis.publish(channel, wire))
         seen = asyncio.get_running_loop().create_future()
         waiting = self._announced.setdefault((channel, wire), deque())
-        waiting.append((seat, seen))
+        announced = (seat, recorder.elapsed(), seen)
+        waiting.append(announced)
         try:
             receivers = int(await self._redis.publish(channel, wire))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DELIVERY_SECONDS):
-                    await seen
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                await seen
             return receivers
+        except TimeoutError as error:
+            raise HarnessError(
+                f"{self.description} did not deliver a message on {channel} to the tap within {DELIVERY_SECONDS:g} s; "
+                "the history would not be complete"
+            ) from error
         finally:
-            if (seat, seen) in waiting:
-                waiting.remove((seat, seen))
+            if announced in waiting:
+                waiting.remove(announced)
             if not waiting:
                 self._announced.pop((channel, wire), None)
 
     async def _listen(self, subscription: Subscription, recorder: Recorder) -> None:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
             waiting = self._announced.get((channel, wire))
-            seat, seen = waiting.popleft() if waiting else (None, None)
-            recorder.record("published", {"channel": channel, "wire": encode(wire)}, seat=seat, about=ids_of(wire))
+            seat, began, seen = waiting.popleft() if waiting else (None, recorder.elapsed(), None)
+            data = {"channel": channel, "wire": encode(wire), "began": began}
+            recorder.record("published", data, seat=seat, about=ids_of(wire))
             if seen is not None and not seen.done():
                 seen.set_result(None)
 

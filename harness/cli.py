@@ -38,6 +38,7 @@ EXIT_CODES = """exit codes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     arguments = _parser().parse_args(argv)
     for name in ("harness", "hitl_feedback"):  # what the simulated seats log is in the history
         logging.getLogger(name).addHandler(logging.NullHandler())
@@ -80,7 +81,6 @@ def _gate(arguments: argparse.Namespace) -> int:
         redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
     )
     settings = gate.Settings.from_environment(os.environ)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with (
         _opened(arguments.history) as out,
         Progress(terminal.console(sys.stderr)) as progress,

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import IO, Any
 
 import httpx2
+from redis.exceptions import RedisError
 
 from harness import __version__
 from harness.agreement import Agreement, Sample
@@ -22,6 +23,7 @@ from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
 from harness.cases import Call, Caller, curated
 from harness.clock import Ids, WallClock
+from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import FINISHED, History, Recorder
@@ -133,7 +135,7 @@ class Gate:
 
     async def _gap(self, ids: Ids) -> None:
         """Cut Synapse off while messages are published; what comes before and after must not suffer."""
-        before, lost, after = (list(ordinary(self.options.seed, ids, 1)) for _ in range(3))
+        before, lost, after = (list(ordinary(self.options.seed + part, ids, 1)) for part in (1, 2, 3))
         await self._phase("before the gap", len(before), before, self._publish)
         await quiet(self.recorder, self.options.settle)
         await self.pair.link.cut()
@@ -186,7 +188,10 @@ class Gate:
 
     async def _publish(self, outgoing: Outgoing) -> None:
         self.recorder.record("step", {"do": "publish", "about": outgoing.about, "readable": outgoing.readable})
-        await self.pair.publish(outgoing.channel, outgoing.wire)
+        try:
+            await self.pair.publish(outgoing.channel, outgoing.wire)
+        except (RedisError, OSError) as error:
+            raise HarnessError(f"the connection to {self.bus.description} was lost during the run: {error}") from error
 
     async def _fuzz(self, ids: Ids) -> None:
         calls = 0

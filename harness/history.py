@@ -99,7 +99,7 @@ class Recorder:
         assert kind in KINDS, kind
         event = Event(
             seq=len(self._events),
-            at=round(self._clock.elapsed(), 6),
+            at=self.elapsed(),
             wall=wall(self._clock.now()),
             kind=kind,
             seat=seat,
@@ -114,6 +114,10 @@ class Recorder:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    def elapsed(self) -> float:
+        """Seconds since the run began, as an event recorded now would have them."""
+        return round(self._clock.elapsed(), 6)
 
     def history(self) -> History:
         return History(self._events)

@@ -15,7 +15,7 @@ from typing import Any
 from harness import agreement
 from harness.checks import judge
 from harness.checks.view import View
-from harness.history import Event, History, encode, wall
+from harness.history import FINISHED, Event, History, encode, wall
 from harness.verdict import Finding, Verdict
 
 Json = dict[str, Any]
@@ -131,7 +131,9 @@ def history(
         "tolerance": tolerance,
         "command": ["aura-harness", "gate", "--seed", "7"],
     }
-    numbered = [dataclasses.replace(event, seq=seq) for seq, event in enumerate(events, 1)]
+    last = max((event.at for event in events), default=0.0)
+    listed = (*events, _event("step", last, {"do": FINISHED}, seat=None))
+    numbered = [dataclasses.replace(event, seq=seq) for seq, event in enumerate(listed, 1)]
     return History([_event("run", 0, run, seat=None), *numbered])
 
 

@@ -16,6 +16,7 @@ from harness.checks import CHECKS, judge
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
 from harness.history import History, load
+from harness.redis_server import private_server
 from harness.verdict import exit_code
 
 
@@ -151,3 +152,24 @@ def test_a_killed_connection_of_synapse_is_a_gap_and_nobodys_fault(agreed: Agree
     assert [clause for clause, verdict in verdicts.items() if verdict.outcome == "broken"] == []
     planned = 5
     assert verdicts["delivery.gap"].exercised > planned + 2
+
+
+def test_a_history_that_was_cut_off_accuses_nobody(agreed: Agreement) -> None:
+    options = Options(examples=5, without=frozenset({"schemathesis"}), quiet=0.05, settle=0.05)
+    whole = played(agreed, options)
+    for length in range(1, len(whole), len(whole) // 12):
+        verdicts = judge(agreed, History(whole[:length]))
+        assert [verdict.clause for verdict in verdicts if verdict.outcome == "broken"] == [], length
+
+
+def test_redis_that_dies_in_the_middle_ends_the_run_with_one_line(agreed: Agreement) -> None:
+    with private_server() as url:
+
+        def progress(phase: str, done: int, total: int | None) -> None:
+            if (phase, done) == ("messages", 20):
+                with redis.Redis.from_url(url) as other:
+                    other.shutdown(nosave=True)
+
+        options = Options(redis_url=url, examples=5, without=frozenset({"schemathesis"}), quiet=0.1)
+        with pytest.raises(HarnessError, match="was lost during the run"):
+            asyncio.run(gate.run(agreed, options, Settings(), progress=progress))

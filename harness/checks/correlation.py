@@ -84,6 +84,7 @@ class Matching:
         """The notifications of each message, by the `seq` of the message. What fits none is left out."""
         given: Given = {}
         rest = self._give(seen, given, lambda one: self._same_payload(one, given, linked))
+        rest = self._give(rest, given, lambda one: self._of_its_row(one, given, linked))
         if given:  # else it is a consumer that drops every payload
             rest = self._give(rest, given, lambda one: self._nothing_said(one, given))
         rest = self._give(rest, given, lambda one: self._same_marks(one, given))
@@ -115,6 +116,11 @@ class Matching:
             # Of equal messages the one of its row; where that has its frame, one that never got a row.
             return row if row not in given else next((seq for seq in free if seq not in linked.values()), row)
         return next(free, same[-1] if same else None)
+
+    def _of_its_row(self, one: Notification, given: Given, linked: Mapping[int, int]) -> int | None:
+        """A frame belongs to the message of its row, whatever became of its payload."""
+        row = linked.get(one.id) if isinstance(one.id, int) else None
+        return row if row is not None and row not in given else None
 
     def _same_marks(self, one: Notification, given: Given) -> int | None:
         """The message with which it has most ids, time and text in common; among equals one without any yet.

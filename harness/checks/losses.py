@@ -43,7 +43,7 @@ def copies(view: View) -> Iterable[Sequence[Handling]]:
 def connected(view: View) -> list[Handling]:
     """The messages that a consumer of their channel and shape was connected for."""
     blame = blamed(view)
-    return [one for one in handlings(view) if not one.cut_off and blame.get(one.seq) not in (CHANNELS, OLDER)]
+    return [one for one in handlings(view) if one.connected and blame.get(one.seq) not in (CHANNELS, OLDER)]
 
 
 def worse_copies(view: View) -> frozenset[int]:
@@ -66,7 +66,7 @@ def _complete(view: View, one: Handling) -> bool:
 def _blamed(view: View) -> dict[int, str]:
     blame: dict[int, str] = {}
     _blame_the_kind(handlings(view), blame)
-    rest = [one for one in handlings(view) if not one.cut_off and one.seq not in blame]
+    rest = [one for one in handlings(view) if one.connected and one.seq not in blame]
     again = {one.seq for group in copies(view) for one in group[1:]}
     dead = ""
     for period, published in groupby(rest, key=lambda one: one.period):
@@ -77,8 +77,8 @@ def _blamed(view: View) -> dict[int, str]:
 
 def _blame_the_kind(published: Sequence[Handling], blame: dict[int, str]) -> None:
     """Whole channels and the older shape, if the consumer was alive and took none of them."""
-    taken = {kind for one in published if one.handled for kind in (one.message.channel, one.older_shape)}
-    last = max((one.seq for one in published if one.handled), default=0)
+    taken = {kind for one in published if _taken(one) for kind in (one.message.channel, one.older_shape)}
+    last = max((one.seq for one in published if _taken(one)), default=0)
     first: dict[object, int] = {}
     for one in published:
         if one.due:
@@ -91,6 +91,11 @@ def _blame_the_kind(published: Sequence[Handling], blame: dict[int, str]) -> Non
                 blame[one.seq] = CHANNELS
             elif one.older_shape and channel in taken and True not in taken and first[True] < last:
                 blame[one.seq] = OLDER
+
+
+def _taken(one: Handling) -> bool:
+    """Whether it shows that its kind is taken; what hostile bytes pass for shows nothing."""
+    return one.handled and one.reading.conforming
 
 
 def _blame_the_end(published: list[Handling], period: int, again: set[int], blame: dict[int, str], dead: str) -> str:

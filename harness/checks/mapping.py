@@ -53,8 +53,9 @@ def _mapped(view: View, handling: Handling) -> Iterator[Occasion]:
             for wrong in _wrong(view, handling, notification):
                 found.setdefault(wrong.clause, {}).setdefault(wrong.pointer, wrong)
     agreement, message, fields = view.agreement, handling.message, handling.reading.value
-    rows = expected(agreement, message.channel, fields, message.text).values()
-    exercised = [one.row.clause for one in rows if _judges(one, handling)]
+    rows = expected(agreement, message.channel, fields, message.text)
+    misshapen = {violation.pointer[1:] for one in handling.notifications for violation in _violations(view, one)}
+    exercised = [one.row.clause for to, one in rows.items() if _judges(one, handling) and to not in misshapen]
     exercised += [demand.clause for demand, _ in demanded(agreement, message.channel, fields)]
     for clause in dict.fromkeys(exercised):
         if clause in found:
@@ -72,7 +73,7 @@ def _wrong(view: View, handling: Handling, notification: Notification) -> Iterat
     told = set()
     for demand, named in demanded(view.agreement, message.channel, fields):
         text = notification.field(demand.to)
-        if demand.to not in told and not (isinstance(text, str) and text and named in text):
+        if not (isinstance(text, str) and text and named in text):
             told.add(demand.to)
             words = f"a text that names {' or '.join(demand.names)}" if demand.names else "a text that is not empty"
             seen = f"{_shown(text)}{f', without {in_brief(named)}' if named else ''}"

@@ -26,7 +26,8 @@ NOTICED_WITHIN = 0.1
 class Handling:
     """One published message and what became of it.
 
-    `period` counts the times that the consumer was connected before, and `cut_off` says that it was not. `frames` are
+    `period` counts the times that the consumer was connected before, and `cut_off` says that it was not; `unclear`,
+    that it was cut or restored while the message was under way, when anything may become of it. `frames` are
     by subscription, with every subscription of the run in it.
     """
 
@@ -34,6 +35,7 @@ class Handling:
     reading: Reading
     period: int
     cut_off: bool
+    unclear: bool
     rows: tuple[Notification, ...]
     frames: Mapping[str, tuple[Notification, ...]]
 
@@ -44,7 +46,11 @@ class Handling:
     @property
     def due(self) -> bool:
         """Whether the consumer has promised to handle it."""
-        return self.reading.conforming and not self.cut_off
+        return self.reading.conforming and self.connected
+
+    @property
+    def connected(self) -> bool:
+        return not self.cut_off and not self.unclear
 
     @property
     def notifications(self) -> tuple[Notification, ...]:
@@ -146,13 +152,16 @@ def _handlings(view: View) -> Iterator[Handling]:
         name: matching.match([one for one in seen if one.event.data.get("subscription") == name], linked)
         for name in subscriptions
     }
+    changes = [event.at for event in view.history.of("fault") if event.data["do"] in ("cut", "restored")]
+    unclear = {message.event.seq for message in view.messages if any(map(message.under_way, changes))}
     for message in view.messages:
         seq = message.event.seq
         yield Handling(
             message=message,
             reading=readings[seq],
             period=periods[seq],
-            cut_off=cut_off[seq],
+            cut_off=cut_off[seq] and seq not in unclear,
+            unclear=seq in unclear,
             rows=tuple(rows.get(seq, ())),
             frames={name: tuple(found.get(seq, ())) for name, found in frames.items()},
         )

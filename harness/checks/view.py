@@ -24,6 +24,8 @@ RAG_STATUS = "workbench:rag:status"
 OLDER_SHAPE = "case_action_completed"
 OPTIONAL = ("comment", "doc_key")
 GATEWAY_BODY_LIMIT = 256 * 1024
+UNFINISHED = 2.0
+"""Seconds before its end within which an interrupted run proves no absence."""
 
 
 class Fields:
@@ -82,6 +84,10 @@ class Message(Fields):
     wire: bytes
     text: Any
     value: Any
+
+    def under_way(self, at: float) -> bool:
+        """Whether it was being published at that time; of a foreign message only its arrival is known."""
+        return float(self.event.data.get("began", self.event.at)) <= at <= self.event.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,12 @@ class View:
         """The feedback lines of each cause on the case action channel, by the `seq` of its event."""
         causes = [cause for cause in self.causes if cause.channel == CASE_ACTION]
         return _by_cause(attribute(self.lines, causes), self.lines)
+
+    def unfinished(self, events: Sequence[int]) -> bool:
+        """Whether something may only be missing because the history was cut off soon after these events."""
+        if self.history.complete or not events:
+            return False
+        return self.history[max(events)].at > self.history[-1].at - UNFINISHED
 
     def _causes(self) -> Iterator[Cause]:
         for exchange in self.exchanges:

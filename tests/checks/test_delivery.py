@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -115,6 +116,16 @@ def test_a_cut_that_is_noticed_late_excuses_what_was_published_just_before() -> 
     late, early = (published(message, at=at, seat="harness") for at in (1.15, 0.9))
     assert broken_by_synapse(*handled(), late, fault("cut", at=1.2), RESTORED, *other(3)) == set()
     assert broken_by_synapse(*handled(), early, fault("cut", at=1.2), RESTORED, *other(3)) == {"delivery.nothing-lost"}
+
+
+def test_a_message_that_is_under_way_while_the_consumer_comes_back_promises_nothing() -> None:
+    """Redis had given it to others before the subscription was there again, and we heard of it afterwards."""
+    message = ACTION | {"case_id": "case-9", "request_id": "request-9"}
+    late = published(message, at=1.31, seat="harness")
+    under_way = dataclasses.replace(late, data={**late.data, "began": 1.29})
+    back = fault("restored", at=1.3)
+    assert broken_by_synapse(*handled(), CUT, back, under_way, *other(3)) == set()
+    assert broken_by_synapse(*handled(), CUT, back, late, *other(3)) == {"delivery.gap"}
 
 
 def test_each_gap_has_its_own_first_message() -> None:

@@ -335,7 +335,7 @@ def test_the_fields_of_another_channel_may_be_anything() -> None:
 
 
 def test_a_lost_demand_is_told_of_once_and_not_again_as_wording() -> None:
-    assert broken_by_synapse(*untold(content="")) == {"mapping.fallback"}
+    assert broken_by_synapse(*untold(content="")) == {"mapping.fallback", "mapping.rag-content"}
     assert broken_by_synapse(*untold(content="문서 처리")) == {"mapping.rag-content"}
     assert broken_by_synapse(*untold(content="문서 document-1")) == {"mapping.deployed"}
 
