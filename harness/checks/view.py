@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from harness.agreement import Agreement
+from harness.checks.approvals import Approval, approvals
 from harness.history import Event, History, decode
 from harness.schema import Validator, compile_schemas
 
@@ -90,10 +91,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that Aura may publish or log for: a record call, a detection, a RAG run.
+    """Something that Aura may publish or log for: a record call, an approval request, a detection, a RAG run.
 
     `ids` are what a message is known by; `told` is all that it has to repeat. `due` is whether one message is
-    promised, `possible` whether one may come.
+    promised, `possible` whether one may come. `marks` tell it from another cause with the same ids: the same action
+    may be recorded by a call and by an approval request.
     """
 
     event: Event
@@ -107,6 +109,12 @@ class Cause:
     possible: bool
     approved: bool | None = None
     exchange: Exchange | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
+
+    def differs(self, thing: Message | Line) -> int:
+        """How many of its marks stand otherwise in this message or line; nothing, null and empty text are the same."""
+        found = {name: thing.field(name) for name in self.marks}
+        return sum(found[name] is not ABSENT and _mark(found[name]) != _mark(self.marks[name]) for name in found)
 
     def within(self, at: float) -> bool:
         return self.began <= at <= self.ended
@@ -152,6 +160,11 @@ class View:
         return tuple(sorted(self._causes(), key=lambda cause: cause.event.seq))
 
     @cached_property
+    def approvals(self) -> tuple[Approval, ...]:
+        """The approval requests for whose answer Aura waited."""
+        return approvals(self.history)
+
+    @cached_property
     def told(self) -> Mapping[int, tuple[Message, ...]]:
         """The messages of each cause, by the `seq` of its event."""
         return _by_cause(self.cause_of, self.notifications)
@@ -170,6 +183,8 @@ class View:
     def _causes(self) -> Iterator[Cause]:
         for exchange in self.exchanges:
             yield _call(exchange)
+        for approval in self.approvals:
+            yield _approval(approval)
         for event in self.history.of("step"):
             if event.data.get("do") == "detect":
                 due = event.data["severity"] == "HIGH"
@@ -273,12 +288,14 @@ def _candidates(thing: Message | Line, index: Mapping[tuple[str, str], list[Caus
 
 
 def _best(candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int]) -> Cause:
-    """Of several causes with the same id: one of this channel, due and without any yet, under way if possible."""
+    """Of several causes with the same id: one of this channel, due and without any yet, that says the same, and is
+    under way if possible. A call that is under way is likelier than an approval request that may be answered."""
 
-    def rank(cause: Cause) -> tuple[bool, bool, bool, bool]:
+    def rank(cause: Cause) -> tuple[object, ...]:
         here = not isinstance(thing, Message) or cause.channel == thing.channel
         free = not taken.get(cause.event.seq)
-        return (here, cause.due and free, cause.within(thing.event.at), cause.due)
+        within = cause.within(thing.event.at)
+        return (here, cause.due and free, -cause.differs(thing), within, cause.exchange is not None, cause.due)
 
     return max(candidates, key=rank)
 
@@ -309,6 +326,26 @@ def _call(exchange: Exchange) -> Cause:
         possible=True,
         approved=approved if isinstance(approved, bool) else None,
         exchange=exchange,
+        marks={name: exchange.field(name) for name in ("executor_id", "approved", *OPTIONAL)},
+    )
+
+
+def _approval(approval: Approval) -> Cause:
+    """What the decision has to be is judged by the clauses of the approval requests."""
+    told = {"case_id": approval.case_id, "request_id": approval.request_id, "executor_id": approval.executor}
+    certain = approval.decisions[0] if len(approval.decisions) == 1 else None
+    marks = {"executor_id": approval.executor, "doc_key": approval.doc_key}
+    return Cause(
+        event=approval.stored,
+        channel=CASE_ACTION,
+        began=min(approval.stored.at, approval.waiting.at),
+        ended=max(decision.at for decision in approval.decisions) + approval.grace,
+        moment=approval.stored.moment,
+        ids={"request_id": approval.request_id, "case_id": approval.case_id},
+        told={name: value for name, value in told.items() if value},
+        due=approval.due,
+        possible=True,
+        marks=marks | ({} if certain is None else {"approved": certain.approved, "comment": certain.comment}),
     )
 
 
@@ -343,6 +380,10 @@ def _json(wire: str | bytes) -> Any:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ABSENT
+
+
+def _mark(value: Any) -> Any:
+    return "" if value is None or value is ABSENT else value
 
 
 def _refuse(constant: str) -> None:
