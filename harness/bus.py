@@ -23,6 +23,8 @@ HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
 CONNECT_SECONDS = 2.0
 DELIVERY_SECONDS = 2.0
+MOST_CONNECTIONS = 10_000
+"""Every subscription has one of its own, and redis-py allows a hundred by itself."""
 
 Publish = Callable[[str, bytes], Awaitable[int]]
 """Publishes bytes on a channel; answers how many subscribers received them."""
@@ -329,13 +331,17 @@ def _embedded() -> Bus:
     import fakeredis
 
     server = fakeredis.FakeServer()
-    return Bus(fakeredis.FakeAsyncRedis(server=server), f"embedded (fakeredis {fakeredis.__version__})")
+    return Bus(
+        fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS),
+        f"embedded (fakeredis {fakeredis.__version__})",
+    )
 
 
 async def _connected(url: str) -> Bus:
     shown = without_password(url)
     options: dict[str, Any] = {
         "protocol": 2,
+        "max_connections": MOST_CONNECTIONS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }

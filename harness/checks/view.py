@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -172,7 +173,7 @@ class View:
     @cached_property
     def cause_of(self) -> Mapping[int, Cause]:
         """The cause of each of Aura's messages, by the `seq` of the message; a message without one is not in it."""
-        return attribute(self.notifications, self.causes)
+        return attribute(self.notifications, self.causes, self.logged)
 
     @cached_property
     def logged(self) -> Mapping[int, tuple[Line, ...]]:
@@ -242,11 +243,16 @@ def record_paths(agreement: Agreement) -> frozenset[str]:
     return frozenset(base + path for base in bases for path in agreement.openapi["paths"])
 
 
-def attribute(things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause]) -> dict[int, Cause]:
+def attribute(
+    things: Sequence[Message] | Sequence[Line],
+    causes: Sequence[Cause],
+    logged: Mapping[int, Sequence[Line]] = MappingProxyType({}),
+) -> dict[int, Cause]:
     """Which cause each message or line belongs to, by the `seq` of its event.
 
     The ids decide: the request's, else the case's or document's. What carries no known id belongs to the first cause
-    of its channel that misses one and was under way at that time.
+    of its channel that misses one and was under way at that time. `logged` are the lines of each cause, which messages
+    follow.
     """
     found: dict[int, Cause] = {}
     taken: dict[int, int] = {}
@@ -264,7 +270,7 @@ def attribute(things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause
     for thing in things:
         candidates = _candidates(thing, index)
         if candidates:
-            give(thing, _best(candidates, thing, taken))
+            give(thing, _best(candidates, thing, taken, logged))
         else:
             unknown.append(thing)
     for thing in unknown:
@@ -287,15 +293,20 @@ def _candidates(thing: Message | Line, index: Mapping[tuple[str, str], list[Caus
     return []
 
 
-def _best(candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int]) -> Cause:
-    """Of several causes with the same id: one of this channel, due and without any yet, that says the same, and is
-    under way if possible. A call that is under way is likelier than an approval request that may be answered."""
+def _best(
+    candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int], logged: Mapping[int, Sequence[Line]]
+) -> Cause:
+    """Of several causes with the same id: one of this channel, due and without any yet, that says the same, has just
+    been logged, and is under way if possible. A call that is under way is likelier than an approval request.
+    """
 
     def rank(cause: Cause) -> tuple[object, ...]:
         here = not isinstance(thing, Message) or cause.channel == thing.channel
-        free = not taken.get(cause.event.seq)
+        count = taken.get(cause.event.seq, 0)
+        follows = sum(line.event.seq < thing.event.seq for line in logged.get(cause.event.seq, ())) > count
         within = cause.within(thing.event.at)
-        return (here, cause.due and free, -cause.differs(thing), within, cause.exchange is not None, cause.due)
+        alike = -cause.differs(thing)
+        return (here, cause.due and not count, alike, follows, within, cause.exchange is not None, cause.due)
 
     return max(candidates, key=rank)
 
