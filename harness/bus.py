@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,32 +19,45 @@ from redis.retry import Retry
 from harness.errors import HarnessError, UsageError
 from harness.history import Recorder, encode, ids_of
 
-PATTERNS = ("workbench:*", "hitl:channel:*")
+HITL_CHANNEL = "hitl:channel:"
+PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
 CONNECT_SECONDS = 2.0
 DELIVERY_SECONDS = 2.0
+MOST_CONNECTIONS = 10_000
+"""Every subscription has one of its own, and redis-py allows a hundred by itself."""
 
 Publish = Callable[[str, bytes], Awaitable[int]]
 """Publishes bytes on a channel; answers how many subscribers received them."""
 
 
 class Subscription:
-    """A confirmed pattern subscription: it exists in Redis before anybody holds one.
+    """A confirmed subscription, to patterns or to exact channels: it exists in Redis before anybody holds one.
 
     Iterating gives channel and bytes of each message, and raises ConnectionError when the connection is lost.
     """
 
-    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...], on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        pubsub: PubSub,
+        names: tuple[str, ...],
+        *,
+        exact: bool = False,
+        on_lost: Callable[[], None] | None = None,
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
         self._pubsub = pubsub
-        self._patterns = patterns
+        self._names = names
+        self._exact = exact
         self._on_lost = on_lost
+        self._on_closed = on_closed
         self._received: asyncio.Queue[tuple[str, bytes] | ConnectionError] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
 
     async def confirm(self) -> None:
-        await self._pubsub.psubscribe(*self._patterns)
-        for _ in self._patterns:
+        await (self._pubsub.subscribe if self._exact else self._pubsub.psubscribe)(*self._names)
+        for _ in self._names:
             await self._pubsub.parse_response(block=True, timeout=CONNECT_SECONDS)
-        self._reader = asyncio.create_task(self._read(), name=f"redis {' '.join(self._patterns)}")
+        self._reader = asyncio.create_task(self._read(), name=f"redis {' '.join(self._names)}")
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
         while True:
@@ -54,67 +68,128 @@ class Subscription:
 
     async def cut(self) -> None:
         """Take the connection away, as a broken network would: what is published from now on is lost."""
-        await self.close()
+        await self._disconnect()
         self._lose("it was cut")
 
     async def close(self) -> None:
+        if self._on_closed is not None:
+            self._on_closed()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         if self._reader is not None:
             await _end(self._reader)
         # fakeredis goes on counting a subscriber that only closed its connection.
         with contextlib.suppress(RedisError, OSError):
-            await self._pubsub.punsubscribe()
+            await (self._pubsub.unsubscribe if self._exact else self._pubsub.punsubscribe)()
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def _read(self) -> None:
         try:
             async for message in self._pubsub.listen():
-                if message["type"] == "pmessage":
+                if message["type"] in ("message", "pmessage"):
                     self._received.put_nowait((message["channel"].decode(errors="replace"), message["data"]))
         except (RedisError, OSError) as error:
             self._lose(str(error))
 
     def _lose(self, why: str) -> None:
-        self._received.put_nowait(ConnectionError(f"the subscription to {' '.join(self._patterns)} is lost: {why}"))
+        self._received.put_nowait(ConnectionError(f"the subscription to {' '.join(self._names)} is lost: {why}"))
         if self._on_lost is not None:
             self._on_lost()
 
 
 class Link:
-    """One seat's way to Redis, which a run can cut and restore. Losing it otherwise is told in the same way."""
+    """One seat's way to Redis, which a run can cut and restore. Losing it otherwise is told in the same way.
 
-    def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None]) -> None:
+    While it is cut, subscribing waits, and everything else raises ConnectionError.
+    """
+
+    def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None] = lambda what: None) -> None:
         self._bus = bus
+        self._seat = seat
         self._on_change = on_change
+        self._told = "restored"
         self._open = asyncio.Event()
         self._open.set()
-        self._subscribed = asyncio.Event()
-        self._current: Subscription | None = None
-        self.publish = bus.publisher(seat)
+        self._held: dict[Subscription, tuple[str, ...]] = {}
+        self._missing: set[tuple[str, ...]] = set()
+        # Set when nothing is missing, and somebody has subscribed at all.
+        self._whole = asyncio.Event()
+
+    async def publish(self, channel: str, wire: bytes) -> int:
+        self._must_be_open()
+        return await self._bus.publisher(self._seat)(channel, wire)
+
+    async def store(self, key: str, text: str, seconds: int) -> None:
+        """Keep it for that long, at most until the run ends."""
+        self._must_be_open()
+        await self._bus.store(key, text, seconds)
+
+    async def fetch(self, key: str) -> str | None:
+        self._must_be_open()
+        return await self._bus.fetch(key)
+
+    async def expires_in(self, key: str) -> int | None:
+        """Seconds; None for a key that is not there, or stays."""
+        self._must_be_open()
+        return await self._bus.expires_in(key)
 
     async def subscribe(self, *patterns: str) -> Subscription:
-        """Waits for as long as the link is cut."""
-        await self._open.wait()
-        again = self._current is not None
-        self._current = await self._bus.subscribe(*patterns, on_lost=self._lost)
-        self._subscribed.set()
-        if again:
-            self._on_change("restored")
-        return self._current
+        """Waits for as long as the link is cut. Whoever loses this subscription is expected to subscribe again."""
+        return await self._subscribe(patterns, exact=False)
+
+    async def listen(self, channel: str) -> Subscription:
+        """A subscription to exactly this channel, for a while: once it is closed, nobody misses it."""
+        return await self._subscribe((channel,), exact=True)
 
     async def cut(self) -> None:
         """Returns when Redis does not deliver to this seat any more."""
         self._open.clear()
-        if self._current is not None:
-            await self._current.cut()
+        for subscription in tuple(self._held):
+            await subscription.cut()
+        self._tell("cut")
 
     async def restore(self) -> None:
         """Returns when the seat has subscribed again."""
         self._open.set()
-        await self._subscribed.wait()
+        await self._whole.wait()
+        self._tell("restored")
 
-    def _lost(self) -> None:
-        self._subscribed.clear()
-        self._on_change("cut")
+    async def _subscribe(self, names: tuple[str, ...], *, exact: bool) -> Subscription:
+        await self._open.wait()
+        subscription: Subscription
+
+        def lost() -> None:
+            if self._held.pop(subscription, None) is not None:
+                self._missing.add(names)
+                self._whole.clear()
+                self._tell("cut")
+
+        def closed() -> None:
+            self._held.pop(subscription, None)
+            if exact:
+                self._found(names)
+
+        subscription = await self._bus.subscribe(*names, exact=exact, on_lost=lost, on_closed=closed)
+        self._held[subscription] = names
+        self._found(names)
+        if not self._missing:
+            self._tell("restored")
+        return subscription
+
+    def _found(self, names: tuple[str, ...]) -> None:
+        self._missing.discard(names)
+        if not self._missing:
+            self._whole.set()
+
+    def _tell(self, what: str) -> None:
+        if what != self._told:
+            self._told = what
+            self._on_change(what)
+
+    def _must_be_open(self) -> None:
+        if not self._open.is_set():
+            raise ConnectionError(f"the connection of {self._seat} to {self._bus.description} was cut")
 
 
 class Bus:
@@ -131,6 +206,7 @@ class Bus:
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
+        self._stored: set[str] = set()
 
     def publisher(self, seat: str) -> Publish:
         """How `seat` publishes: what passes through it is recorded as that seat's."""
@@ -140,10 +216,33 @@ class Bus:
 
         return publish
 
-    async def subscribe(self, *patterns: str, on_lost: Callable[[], None] | None = None) -> Subscription:
-        subscription = Subscription(self._redis.pubsub(), patterns, on_lost)
+    async def subscribe(
+        self,
+        *names: str,
+        exact: bool = False,
+        on_lost: Callable[[], None] | None = None,
+        on_closed: Callable[[], None] | None = None,
+    ) -> Subscription:
+        """To patterns, or to channels that are named exactly."""
+        subscription = Subscription(self._redis.pubsub(), names, exact=exact, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
+
+    async def store(self, key: str, text: str, seconds: int) -> None:
+        """What is stored through a bus is deleted when it is closed."""
+        self._stored.add(key)
+        await self._redis.set(key, text, ex=seconds)
+
+    async def fetch(self, key: str) -> str | None:
+        found: Any = await self._redis.get(key)
+        return None if found is None else bytes(found).decode(errors="replace")
+
+    async def expires_in(self, key: str) -> int | None:
+        seconds = int(await self._redis.ttl(key))
+        return None if seconds < 0 else seconds
+
+    async def delete(self, key: str) -> None:
+        await self._redis.delete(key)
 
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
@@ -161,6 +260,9 @@ class Bus:
             await _end(self._task)
         if self._tap is not None:
             await self._tap.close()
+        if self._stored:
+            with contextlib.suppress(RedisError, OSError):  # a server that is gone has nothing to be deleted
+                await self._redis.delete(*self._stored)
         await self._redis.aclose()
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
@@ -191,10 +293,25 @@ class Bus:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
             waiting = self._announced.get((channel, wire))
             seat, began, seen = waiting.popleft() if waiting else (None, recorder.elapsed(), None)
+            kind = "hitl_signal" if channel.startswith(HITL_CHANNEL) else "published"
             data = {"channel": channel, "wire": encode(wire), "began": began}
-            recorder.record("published", data, seat=seat, about=ids_of(wire))
+            recorder.record(kind, data, seat=seat, about=_about(channel, wire))
             if seen is not None and not seen.done():
                 seen.set_result(None)
+
+
+def _about(channel: str, wire: bytes) -> dict[str, object]:
+    if not channel.startswith(HITL_CHANNEL):
+        return ids_of(wire)
+    return {"session": channel.removeprefix(HITL_CHANNEL), "request": _requested(wire)}
+
+
+def _requested(wire: bytes) -> object:
+    try:
+        value = json.loads(wire)
+    except (ValueError, RecursionError):
+        return None
+    return value.get("requestId") if isinstance(value, dict) else None
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -223,13 +340,17 @@ def _embedded() -> Bus:
     import fakeredis
 
     server = fakeredis.FakeServer()
-    return Bus(fakeredis.FakeAsyncRedis(server=server), f"embedded (fakeredis {fakeredis.__version__})")
+    return Bus(
+        fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS),
+        f"embedded (fakeredis {fakeredis.__version__})",
+    )
 
 
 async def _connected(url: str) -> Bus:
     shown = without_password(url)
     options: dict[str, Any] = {
         "protocol": 2,
+        "max_connections": MOST_CONNECTIONS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+BEGAN = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
+"""When virtual time begins, unless something else is said."""
 
 
 class Clock(Protocol):
@@ -29,6 +33,19 @@ class WallClock:
 
     def elapsed(self) -> float:
         return time.monotonic() - self._origin
+
+
+class VirtualClock:
+    """The time of the running loop, which begins at a fixed moment: two runs on virtual time read the same."""
+
+    def __init__(self, began: datetime = BEGAN) -> None:
+        self._began = began
+
+    def now(self) -> datetime:
+        return self._began + timedelta(seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        return asyncio.get_running_loop().time()
 
 
 class Ids:

@@ -22,7 +22,7 @@ from harness.agreement import Agreement, Sample
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
 from harness.cases import Call, Caller, curated
-from harness.clock import Ids, WallClock
+from harness.clock import Clock, Ids, WallClock
 from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
@@ -30,10 +30,11 @@ from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
 from harness.messages import Outgoing, consumer_messages, ordinary
 from harness.runner import Pair, in_thread, quiet, simulated, stop_if_cancelled
+from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse")
-REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag")
+REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
 TENANT = "7"
 TOGETHER = 20
 """Calls that are under way at the same time."""
@@ -61,7 +62,9 @@ class Options:
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets a quarter, and each shape of a message a fifth."""
     without: frozenset[str] = frozenset()
-    """Parts to leave out: `messages` of our own, the `gap`, `schemathesis`."""
+    """Parts to leave out: `approvals`, `messages` of our own, the `gap`, `schemathesis`."""
+    patience: float = 0.3
+    """How many seconds Aura waits for the answer to an approval request."""
     quiet: float = 1.0
     """How many seconds without a message are taken for the end of what the run caused."""
     settle: float = 0.1
@@ -89,9 +92,10 @@ async def run(
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus)).data)
         try:
-            async with simulated(bus, recorder, clock, options.seed, settings.aura, settings.synapse) as pair:
+            aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
+            async with simulated(bus, recorder, clock, options.seed, aura, settings.synapse) as pair:
                 caller = Caller(settings.aura.jwt_secret, TENANT, clock.now())
-                await Gate(agreement, options, recorder, bus, pair, caller, progress).drive()
+                await Gate(agreement, options, clock, recorder, bus, pair, caller, progress).drive()
                 bus.must_have_listened()
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
@@ -105,6 +109,7 @@ class Gate:
 
     agreement: Agreement
     options: Options
+    clock: Clock
     recorder: Recorder
     bus: Bus
     pair: Pair
@@ -123,6 +128,9 @@ class Gate:
         await self._phase("calls at once", 1, [together], self._post_together)
         await self._phase("detections", examples, traffic.detections(examples), self._detect)
         await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
+        if "approvals" not in self.options.without:
+            stories = list(approval_stories(ids, self.options.patience))
+            await self._phase("approvals", 1, [stories], self._approvals)
         if "messages" not in self.options.without:
             outgoing = list(consumer_messages(self.options.seed, ids, max(1, examples // 5)))
             await self._phase("messages", len(outgoing), outgoing, self._publish)
@@ -185,6 +193,25 @@ class Gate:
     async def _rag(self, rag: RagRun) -> None:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
         await self.pair.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+
+    async def _approvals(self, stories: Sequence[Story]) -> None:
+        """All at once: what answers one request must not answer another."""
+        await asyncio.gather(*map(self._ask, stories))
+
+    async def _ask(self, story: Story) -> None:
+        recorded = await self.pair.approvals.ask(story.request)
+        for move in story.moves:
+            match move:
+                case Answer():
+                    await self.pair.publish(move.channel, move.wire(self.clock.now().timestamp()))
+                case Pause():
+                    await asyncio.sleep(move.seconds)
+                case Outcome():
+                    await recorded
+                case Expiry():
+                    self.recorder.record("step", {"do": "expire", "key": move.key})
+                    await self.bus.delete(move.key)
+        await recorded
 
     async def _publish(self, outgoing: Outgoing) -> None:
         self.recorder.record("step", {"do": "publish", "about": outgoing.about, "readable": outgoing.readable})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from harness import tokens
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
 from harness.aura.app import create_app
+from harness.aura.hitl import Approvals
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
-from harness.bus import Bus, Link, Publish
+from harness.bus import HITL_CHANNEL, Bus, Link, Publish, Subscription
 from harness.clock import Clock
 from harness.history import Recorder, encode, ids_of
 from harness.http import App, Tap
@@ -44,6 +46,10 @@ class Pair:
     """Aura's HTTP side, tapped."""
     publishers: Publishers
     """What Aura does of its own accord."""
+    approvals: Approvals
+    """How Aura asks a person."""
+    aura_link: Link
+    """Aura's way to Redis."""
     synapse: Synapse
     link: Link
     """Synapse's way to Redis."""
@@ -57,17 +63,22 @@ async def simulated(
 ) -> AsyncIterator[Pair]:
     """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
 
-    def changed(what: str) -> None:
-        recorder.record("fault", {"do": what}, seat="synapse")
+    def link_of(seat: str) -> Link:
+        def changed(what: str) -> None:
+            recorder.record("fault", {"do": what}, seat=seat)
+
+        return Link(bus, seat, changed)
 
     def failed(channel: str, wire: bytes, error: Exception) -> None:
         data = {"do": "listener-failed", "channel": channel, "wire": encode(wire), "error": repr(error)}
         recorder.record("fault", data, seat="synapse", about=ids_of(wire))
 
     await bus.tap(recorder)
-    link = Link(bus, "synapse", changed)
+    link, aura_link = link_of("synapse"), link_of("aura")
     connect = partial(link.subscribe, synapse.notification_redis_workbench_pattern)
-    publishers = Publishers(aura, bus.publisher("aura"), clock)
+    publishers = Publishers(aura, aura_link.publish, clock)
+    actions = Actions(publishers, _tapped(feedback_writer(aura.hitl_feedback_log_path), recorder), clock)
+    approvals = Approvals(aura, TappedLink(aura_link, recorder, aura.hitl_timeout_seconds), actions, clock)
     store = TappedStore(synapse.notification_database_path, recorder)
     try:
         async with (
@@ -75,13 +86,16 @@ async def simulated(
             _watched(seat, recorder),
         ):
             yield Pair(
-                aura=_aura(aura, publishers, recorder, clock),
+                aura=_aura(aura, actions, recorder, clock),
                 publishers=publishers,
+                approvals=approvals,
+                aura_link=aura_link,
                 synapse=seat,
                 link=link,
                 publish=bus.publisher("harness"),
             )
     finally:
+        await approvals.close()
         store.close()
 
 
@@ -135,6 +149,49 @@ class TappedStore(SqliteStore):
         return saved
 
 
+class TappedLink:
+    """Aura's Redis as its approval requests need it. Records what they store, and when they begin to wait."""
+
+    def __init__(self, link: Link, recorder: Recorder, timeout: float) -> None:
+        self.fetch = link.fetch
+        self._link = link
+        self._recorder = recorder
+        self._timeout = timeout
+        self._asked: defaultdict[str, deque[Mapping[str, str]]] = defaultdict(deque)
+        self._heard: dict[str, Mapping[str, str]] = {}
+
+    async def store(self, key: str, text: str, seconds: int) -> None:
+        await self._link.store(key, text, seconds)
+        kind, value = key.split(":")[1], json.loads(text)
+        about = {
+            "case": _case_of(value),
+            "request": value.get("requestId"),
+            "session": value.get("sessionId"),
+        }
+        data = {"do": "stored", "key": key, "ttl": seconds, kind: value}
+        event = self._recorder.record("hitl_request", data, seat="aura", about=about)
+        if kind == "request":
+            self._asked[event.about.get("session", "")].append(event.about)
+
+    async def listen(self, channel: str) -> Subscription:
+        subscription = await self._link.listen(channel)
+        session = channel.removeprefix(HITL_CHANNEL)
+        data = {"do": "waiting", "channel": channel, "timeout": self._timeout}
+        self._recorder.record("hitl_request", data, seat="aura", about=self._about(session))
+        return subscription
+
+    def _about(self, session: str) -> Mapping[str, str]:
+        """The oldest request of the session that nobody listened for; else somebody subscribes again."""
+        if self._asked[session]:
+            self._heard[session] = self._asked[session].popleft()
+        return self._heard.get(session, {"session": session})
+
+
+def _case_of(request: Mapping[str, Any]) -> object:
+    context = request.get("context")
+    return (context.get("caseId") or context.get("case_id")) if isinstance(context, dict) else None
+
+
 def _as_json(saved: NotificationDto) -> Any:
     """None for a row that cannot be written as JSON, which is stored all the same."""
     try:
@@ -162,9 +219,7 @@ async def _watched(seat: Synapse, recorder: Recorder) -> AsyncIterator[None]:
             await watching
 
 
-def _aura(settings: AuraSettings, publishers: Publishers, recorder: Recorder, clock: Clock) -> App:
-    actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
-
+def _aura(settings: AuraSettings, actions: Actions, recorder: Recorder, clock: Clock) -> App:
     def inspect(authorization: str | None) -> Mapping[str, str]:
         return tokens.inspect(authorization, settings.jwt_secret, clock.now())
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 AGREEMENT = agreement.load()
 START = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
-REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag", "stomp", "rest")
+REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl", "stomp", "rest")
 
 DIRECT = "/aura/action/record"
 GATEWAY = "/api/aura/action/record"
@@ -81,6 +81,16 @@ RAG_STATUS: Json = {
     "rag_document_id": "document-1",
     "chunks_added": 12,
 }
+REQUEST: Json = {
+    "requestId": "request-1",
+    "sessionId": "session-1",
+    "actionType": "CASE_ACTION",
+    "context": {"caseId": "case-1", "docKey": "1000-1900000001-2024"},
+    "status": "pending",
+    "userId": "user-1",
+    "tenantId": "7",
+    "createdAt": "2026-02-11T14:30:00.500000+00:00",
+}
 
 DTO: Json = {
     "id": 1,
@@ -114,8 +124,10 @@ class Triple:
     pointer: str = ""
 
 
-def _event(kind: str, at: float, data: Json, *, seat: str | None = "aura") -> Event:
-    return Event(0, at, wall(START + timedelta(seconds=at)), kind, seat, {}, data)
+def _event(
+    kind: str, at: float, data: Json, *, seat: str | None = "aura", about: Mapping[str, str] | None = None
+) -> Event:
+    return Event(0, at, wall(START + timedelta(seconds=at)), kind, seat, about or {}, data)
 
 
 def _wire(value: Json | bytes) -> bytes:
@@ -123,12 +135,17 @@ def _wire(value: Json | bytes) -> bytes:
 
 
 def history(
-    *events: Event, seats: Iterable[str] = ("aura",), reach: Iterable[str] = REACH, tolerance: float = 0
+    *events: Event,
+    seats: Iterable[str] = ("aura",),
+    reach: Iterable[str] = REACH,
+    tolerance: float = 0,
+    time: str = "wall",
 ) -> History:
     run = {
         "seats": dict.fromkeys(seats, "simulated"),
         "reach": list(reach),
         "tolerance": tolerance,
+        "time": time,
         "command": ["aura-harness", "gate", "--seed", "7"],
     }
     last = max((event.at for event in events), default=0.0)
@@ -192,6 +209,35 @@ def step(do: str, *, at: float, **data: Any) -> Event:
     return _event("step", at, {"do": do, **data}, seat=None)
 
 
+def asked(request: Json = REQUEST, *, at: float = 0.5, ttl: int = 1800, key: str | None = None) -> Event:
+    """An approval request that Aura stored."""
+    key = f"hitl:request:{request.get('requestId')}" if key is None else key
+    about = {"request": request.get("requestId", ""), "session": request.get("sessionId", "")}
+    return _event("hitl_request", at, {"do": "stored", "key": key, "ttl": ttl, "request": request}, about=about)
+
+
+def waiting(*, request: str = "request-1", session: str = "session-1", at: float = 0.6, timeout: float = 300) -> Event:
+    """Aura listens for the answer."""
+    data = {"do": "waiting", "channel": f"hitl:channel:{session}", "timeout": timeout}
+    return _event("hitl_request", at, data, about={"request": request, "session": session})
+
+
+def answered(
+    approved: bool | None = True,
+    *,
+    request: str = "request-1",
+    session: str = "session-1",
+    at: float = 1.0,
+    reason: str | None = None,
+) -> Event:
+    """A person's answer; None is for a message that is none."""
+    said = {True: ("approval", "approved"), False: ("rejection", "rejected"), None: ("comment", "")}[approved]
+    why = {} if reason is None else {"reason": reason}
+    wire = _wire({"type": said[0], "status": said[1], "requestId": request, **why, "timestamp": 1770820201.0})
+    data = {"channel": f"hitl:channel:{session}", "wire": encode(wire)}
+    return _event("hitl_signal", at, data, seat="synapse", about={"request": request, "session": session})
+
+
 def fuzz(case: str, *, check: str = "not_a_server_error", message: str = "Server error", at: float = 9.0) -> Event:
     return _event("fuzz", at, {"tool": "schemathesis", "check": check, "case": case, "message": message}, seat=None)
 
@@ -211,8 +257,8 @@ def broadcast(
     return _event("broadcast", at, {**data, "body": encode(_wire(notification))}, seat="synapse")
 
 
-def fault(do: str, *, at: float = 1.2, **data: Any) -> Event:
-    return _event("fault", at, {"do": do, **data}, seat="synapse")
+def fault(do: str, *, at: float = 1.2, seat: str = "synapse", **data: Any) -> Event:
+    return _event("fault", at, {"do": do, **data}, seat=seat)
 
 
 DETECTED = step("detect", at=2.0, case_id="case-2", severity="HIGH", score=0.85)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.websockets import WebSocket
-from virtual_loop import run
 
 from harness.asgi_websocket import AsgiApp, AsgiWebSocket, open_asgi_websocket
 from harness.stomp import ChannelClosedError
+from harness.virtual import run
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:

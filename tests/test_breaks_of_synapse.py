@@ -133,7 +133,7 @@ def does_not_come_back(patch: Patch) -> None:
     subscribe = Link.subscribe
 
     async def only_once(self: Link, *patterns: str) -> Subscription:
-        again = self._current is not None
+        again = bool(self._missing)
         subscription = await subscribe(self, *patterns)
         if again:
             await subscription.close()  # it looks subscribed, and hears nothing

@@ -201,3 +201,109 @@ def test_a_connection_that_redis_closes_is_told_like_one_that_is_cut(real_redis:
         return changes
 
     assert asyncio.run(scene()) == ["cut", "restored"]
+
+
+def test_a_link_stores_for_a_while_and_what_it_stored_goes_with_the_run(redis_url: str | None) -> None:
+    async def scene() -> tuple[str | None, int | None, str | None, int | None]:
+        async with open_bus(redis_url) as bus:
+            link = Link(bus, "aura")
+            await link.store("hitl:request:1", "보류 중 👍", 1800)
+            stored = await link.fetch("hitl:request:1"), await link.expires_in("hitl:request:1")
+            return *stored, await link.fetch("hitl:request:2"), await link.expires_in("hitl:request:2")
+
+    text, seconds, nothing, never = asyncio.run(scene())
+    assert (text, nothing, never) == ("보류 중 👍", None, None)
+    assert seconds in (1799, 1800)
+
+
+def test_nothing_that_a_run_stored_is_left_on_a_real_redis(real_redis: str) -> None:
+    async def scene() -> None:
+        async with open_bus(real_redis) as bus:
+            await Link(bus, "aura").store("hitl:request:left", "{}", 1800)
+            await Link(bus, "synapse").store("hitl:signal:left", "{}", 300)
+
+    with redis.Redis.from_url(real_redis) as other:
+        other.set("hitl:request:of-others", "{}", ex=60)
+        asyncio.run(scene())
+        assert other.keys("hitl:*") == [b"hitl:request:of-others"]
+        other.delete("hitl:request:of-others")
+
+
+def test_an_exact_subscription_hears_its_channel_and_no_other(redis_url: str | None) -> None:
+    async def scene() -> tuple[list[int], tuple[str, bytes]]:
+        async with open_bus(redis_url) as bus:
+            listening = await Link(bus, "aura").listen("hitl:channel:s[1]")
+            publish = bus.publisher("synapse")
+            receivers = [await publish(channel, b"1") for channel in ("hitl:channel:s1", "hitl:channel:s[1]")]
+            async for received in listening:
+                await listening.close()
+                receivers.append(await publish("hitl:channel:s[1]", b"2"))
+                return receivers, received
+        raise AssertionError
+
+    assert asyncio.run(scene()) == ([0, 1, 0], ("hitl:channel:s[1]", b"1"))
+
+
+def test_a_signal_is_recorded_as_one_with_session_and_request(redis_url: str | None) -> None:
+    async def scene() -> History:
+        async with open_bus(redis_url) as bus:
+            recorder = Recorder(WallClock())
+            await bus.tap(recorder)
+            publish = bus.publisher("synapse")
+            await publish("hitl:channel:session-1", b'{"type":"approval","requestId":"request-1"}')
+            await publish("hitl:channel:", b"\xff")
+            return recorder.history()
+
+    history = asyncio.run(scene())
+    assert [(event.kind, event.seat, dict(event.about)) for event in history] == [
+        ("hitl_signal", "synapse", {"session": "session-1", "request": "request-1"}),
+        ("hitl_signal", "synapse", {"session": ""}),
+    ]
+    assert decode(history[1].data["wire"]) == b"\xff"
+
+
+def test_a_link_holds_several_subscriptions_and_is_cut_and_restored_with_all_of_them(redis_url: str | None) -> None:
+    async def scene() -> tuple[list[list[int]], list[str]]:
+        changes: list[str] = []
+        async with open_bus(redis_url) as bus:
+            link, publish = Link(bus, "aura", changes.append), bus.publisher("synapse")
+            channels = ("hitl:channel:1", "hitl:channel:2", "workbench:alert")
+
+            async def heard() -> list[int]:
+                return [await publish(channel, b"{}") for channel in channels]
+
+            held = [await link.listen(channels[0]), await link.listen(channels[1]), await link.subscribe("workbench:*")]
+            counts = [await heard()]
+            await link.cut()
+            counts.append(await heard())
+            with pytest.raises(ConnectionError, match=r"of aura to .* was cut"):
+                await link.fetch("hitl:request:1")
+            await held[1].close()  # nobody wants this one any more
+            restoring = asyncio.create_task(link.restore())
+            held += [await link.listen(channels[0]), await link.subscribe("workbench:*")]
+            await restoring
+            counts.append(await heard())
+            for subscription in held:
+                await subscription.close()
+            counts.append(await heard())
+        return counts, changes
+
+    counts, changes = asyncio.run(scene())
+    assert counts == [[1, 1, 1], [0, 0, 0], [1, 0, 1], [0, 0, 0]]
+    assert changes == ["cut", "restored"]
+
+
+def test_a_link_without_subscriptions_is_restored_at_once(redis_url: str | None) -> None:
+    async def scene() -> list[str]:
+        changes: list[str] = []
+        async with open_bus(redis_url) as bus, asyncio.timeout(5):
+            link = Link(bus, "aura", changes.append)
+            await (await link.listen("hitl:channel:1")).close()
+            await link.cut()
+            with pytest.raises(ConnectionError):
+                await link.publish("workbench:alert", b"{}")
+            await link.restore()
+            await link.publish("workbench:alert", b"{}")
+        return changes
+
+    assert asyncio.run(scene()) == ["cut", "restored"]

@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment": set(),
     "verdict": set(),
     "clock": set(),
+    "virtual": set(),
     "history": LEAVES,
     "tokens": set(),
     "located": LEAVES,
@@ -35,12 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     "aura": LEAVES | {"clock", "environment"},
     "synapse": LEAVES | {"clock", "environment", "stomp"},
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
+    "stories": {"aura", "clock"},
     "cases": {"generate", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
     "runner": {"tokens", "asgi_websocket", "aura", "bus", "clock", "history", "http", "stomp", "synapse"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
-    | {"runner", "synapse"},
+    | {"runner", "stories", "synapse"},
     "report": {"verdict", "history"},
 }
 

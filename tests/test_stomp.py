@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from virtual_loop import run
 
 from harness.stomp import (
     ChannelClosedError,
@@ -17,6 +16,7 @@ from harness.stomp import (
     StompError,
     encode,
 )
+from harness.virtual import run
 
 # The codec.
 

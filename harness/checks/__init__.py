@@ -1,6 +1,13 @@
 """Pure functions of agreement and history, one for each clause that a run can reach."""
 
-from harness.checks import delivery, http, mapping, messages, subscriber  # noqa: F401  (importing them registers their checks)
+from harness.checks import (  # noqa: F401  (importing them registers their checks)
+    delivery,
+    hitl,
+    http,
+    mapping,
+    messages,
+    subscriber,
+)
 from harness.checks.registry import CHECKS, Check, judge
 
 __all__ = ["CHECKS", "Check", "judge"]

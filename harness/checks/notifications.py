@@ -11,7 +11,7 @@ from typing import Any
 from harness.checks.conforming import Reading, read
 from harness.checks.correlation import Matching, Notification
 from harness.checks.view import ABSENT, CASE_ACTION, OLDER_SHAPE, Message, View
-from harness.history import decode
+from harness.history import Event, decode
 from harness.reproduce import publish
 from harness.verdict import Finding
 
@@ -121,7 +121,7 @@ def as_seen(notification: Notification) -> str:
 
 def _noticed_late(view: View, found: list[Handling]) -> list[Handling]:
     """A cut is noticed after it happened: what was published just before and came to nothing was lost in it."""
-    cuts = [event for event in view.history.of("fault") if event.data["do"] == "cut"]
+    cuts = [event for event in _faults(view) if event.data["do"] == "cut"]
     for cut in cuts:
         for index in range(len(found) - 1, -1, -1):
             one = found[index]
@@ -134,7 +134,7 @@ def _noticed_late(view: View, found: list[Handling]) -> list[Handling]:
 
 
 def _handlings(view: View) -> Iterator[Handling]:
-    cuts = [(event.seq, event.data["do"]) for event in view.history.of("fault")]
+    cuts = [(event.seq, event.data["do"]) for event in _faults(view)]
     cuts = [(0, "restored"), *(cut for cut in cuts if cut[1] in ("cut", "restored"))]
     readings = {message.event.seq: read(view.agreement, message.channel, message.wire) for message in view.messages}
     cut_off, periods = {}, {}
@@ -167,6 +167,11 @@ def _handlings(view: View) -> Iterator[Handling]:
         )
 
 
+def _faults(view: View) -> Iterator[Event]:
+    """The consumer's; a cut of another seat's connection takes nothing from it."""
+    return (event for event in view.history.of("fault") if event.seat == "synapse")
+
+
 def _linked(rows: Mapping[int, Sequence[Notification]]) -> dict[int, int]:
     """The message of each row, by the row's id, where that names only one."""
     linked: dict[int, int] = {}
@@ -193,7 +198,7 @@ def _failures(view: View, message: Message) -> Iterable[str]:
     """What the listener failed with on these bytes."""
     if "failures" not in view.cache:
         failures: dict[tuple[str, bytes], list[str]] = {}
-        for event in view.history.of("fault"):
+        for event in _faults(view):
             if event.data["do"] == "listener-failed":
                 key = event.data["channel"], decode(event.data["wire"])
                 failures.setdefault(key, []).append(f"the listener failed: {event.data['error']}")

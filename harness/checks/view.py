@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 from harness.agreement import Agreement
+from harness.checks.approvals import Approval, approvals
 from harness.history import Event, History, decode
 from harness.schema import Validator, compile_schemas
 
@@ -100,10 +102,11 @@ class Line(Fields):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that Aura may publish or log for: a record call, a detection, a RAG run.
+    """Something that Aura may publish or log for: a record call, an approval request, a detection, a RAG run.
 
     `ids` are what a message is known by; `told` is all that it has to repeat. `due` is whether one message is
-    promised, `possible` whether one may come.
+    promised, `possible` whether one may come. `marks` tell it from another cause with the same ids: the same action
+    may be recorded by a call and by an approval request.
     """
 
     event: Event
@@ -117,6 +120,12 @@ class Cause:
     possible: bool
     approved: bool | None = None
     exchange: Exchange | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
+
+    def differs(self, thing: Message | Line) -> int:
+        """How many of its marks stand otherwise in this message or line; nothing, null and empty text are the same."""
+        found = {name: thing.field(name) for name in self.marks}
+        return sum(found[name] is not ABSENT and _mark(found[name]) != _mark(self.marks[name]) for name in found)
 
     def within(self, at: float) -> bool:
         return self.began <= at <= self.ended
@@ -162,6 +171,11 @@ class View:
         return tuple(sorted(self._causes(), key=lambda cause: cause.event.seq))
 
     @cached_property
+    def approvals(self) -> tuple[Approval, ...]:
+        """The approval requests for whose answer Aura waited."""
+        return approvals(self.history)
+
+    @cached_property
     def told(self) -> Mapping[int, tuple[Message, ...]]:
         """The messages of each cause, by the `seq` of its event."""
         return _by_cause(self.cause_of, self.notifications)
@@ -169,7 +183,7 @@ class View:
     @cached_property
     def cause_of(self) -> Mapping[int, Cause]:
         """The cause of each of Aura's messages, by the `seq` of the message; a message without one is not in it."""
-        return attribute(self.notifications, self.causes)
+        return attribute(self.notifications, self.causes, self.logged)
 
     @cached_property
     def logged(self) -> Mapping[int, tuple[Line, ...]]:
@@ -186,6 +200,8 @@ class View:
     def _causes(self) -> Iterator[Cause]:
         for exchange in self.exchanges:
             yield _call(exchange)
+        for approval in self.approvals:
+            yield _approval(approval)
         for event in self.history.of("step"):
             if event.data.get("do") == "detect":
                 due = event.data["severity"] == "HIGH"
@@ -243,11 +259,16 @@ def record_paths(agreement: Agreement) -> frozenset[str]:
     return frozenset(base + path for base in bases for path in agreement.openapi["paths"])
 
 
-def attribute(things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause]) -> dict[int, Cause]:
+def attribute(
+    things: Sequence[Message] | Sequence[Line],
+    causes: Sequence[Cause],
+    logged: Mapping[int, Sequence[Line]] = MappingProxyType({}),
+) -> dict[int, Cause]:
     """Which cause each message or line belongs to, by the `seq` of its event.
 
     The ids decide: the request's, else the case's or document's. What carries no known id belongs to the first cause
-    of its channel that misses one and was under way at that time.
+    of its channel that misses one and was under way at that time. `logged` are the lines of each cause, which messages
+    follow.
     """
     found: dict[int, Cause] = {}
     taken: dict[int, int] = {}
@@ -265,7 +286,7 @@ def attribute(things: Sequence[Message] | Sequence[Line], causes: Sequence[Cause
     for thing in things:
         candidates = _candidates(thing, index)
         if candidates:
-            give(thing, _best(candidates, thing, taken))
+            give(thing, _best(candidates, thing, taken, logged))
         else:
             unknown.append(thing)
     for thing in unknown:
@@ -288,13 +309,20 @@ def _candidates(thing: Message | Line, index: Mapping[tuple[str, str], list[Caus
     return []
 
 
-def _best(candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int]) -> Cause:
-    """Of several causes with the same id: one of this channel, due and without any yet, under way if possible."""
+def _best(
+    candidates: list[Cause], thing: Message | Line, taken: Mapping[int, int], logged: Mapping[int, Sequence[Line]]
+) -> Cause:
+    """Of several causes with the same id: one of this channel, due and without any yet, that says the same, has just
+    been logged, and is under way if possible. A call that is under way is likelier than an approval request.
+    """
 
-    def rank(cause: Cause) -> tuple[bool, bool, bool, bool]:
+    def rank(cause: Cause) -> tuple[object, ...]:
         here = not isinstance(thing, Message) or cause.channel == thing.channel
-        free = not taken.get(cause.event.seq)
-        return (here, cause.due and free, cause.within(thing.event.at), cause.due)
+        count = taken.get(cause.event.seq, 0)
+        follows = sum(line.event.seq < thing.event.seq for line in logged.get(cause.event.seq, ())) > count
+        within = cause.within(thing.event.at)
+        alike = -cause.differs(thing)
+        return (here, cause.due and not count, alike, follows, within, cause.exchange is not None, cause.due)
 
     return max(candidates, key=rank)
 
@@ -325,6 +353,26 @@ def _call(exchange: Exchange) -> Cause:
         possible=True,
         approved=approved if isinstance(approved, bool) else None,
         exchange=exchange,
+        marks={name: exchange.field(name) for name in ("executor_id", "approved", *OPTIONAL)},
+    )
+
+
+def _approval(approval: Approval) -> Cause:
+    """What the decision has to be is judged by the clauses of the approval requests."""
+    told = {"case_id": approval.case_id, "request_id": approval.request_id, "executor_id": approval.executor}
+    certain = approval.decisions[0] if len(approval.decisions) == 1 else None
+    marks = {"executor_id": approval.executor, "doc_key": approval.doc_key}
+    return Cause(
+        event=approval.stored,
+        channel=CASE_ACTION,
+        began=min(approval.stored.at, approval.waiting.at),
+        ended=max(decision.at for decision in approval.decisions) + approval.grace,
+        moment=approval.stored.moment,
+        ids={"request_id": approval.request_id, "case_id": approval.case_id},
+        told={name: value for name, value in told.items() if value},
+        due=approval.due,
+        possible=True,
+        marks=marks | ({} if certain is None else {"approved": certain.approved, "comment": certain.comment}),
     )
 
 
@@ -359,6 +407,10 @@ def _json(wire: str | bytes) -> Any:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ABSENT
+
+
+def _mark(value: Any) -> Any:
+    return "" if value is None or value is ABSENT else value
 
 
 def _refuse(constant: str) -> None:

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from virtual_loop import run
 
 from harness.asgi_websocket import AsgiWebSocket, open_asgi_websocket
 from harness.stomp import ChannelClosedError, Client
 from harness.synapse.broker import SimpleBroker
+from harness.virtual import run
 
 PATH = "/ws/notifications/websocket"
 TOPIC = "/topic/notifications"

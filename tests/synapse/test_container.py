@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 import redis
-from virtual_loop import run
 
 from harness.bus import Bus, open_bus
 from harness.synapse.container import LOST, Dispatcher, ListenerContainer, Subscription
+from harness.virtual import run
 from synapse.feeds import ALERT, Feed, always
 
 KOREAN = "조치 승인됨 👍".encode()

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from virtual_loop import run
 
 from harness.asgi_websocket import open_asgi_websocket
 from harness.bus import open_bus
@@ -22,6 +21,7 @@ from harness.synapse.notification import NotificationDto
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings
 from harness.synapse.store import SqliteStore
+from harness.virtual import run
 from synapse.feeds import ALERT, Feed, Stopped, always
 
 APPROVED = (
