@@ -7,8 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from harness.errors import UsageError
+
+FollowUps = Literal["signal", "record", "both", "neither"]
+ApprovedStatus = Literal["APPROVED", "FINALIZED"]
+
+_CHOICES: Final = {"action_follow_up": get_args(FollowUps), "action_approved_status": get_args(ApprovedStatus)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,17 @@ class Settings:
     """None keeps the rows in memory."""
     notification_stomp_heartbeat: tuple[int, int] = (0, 0)
     """Milliseconds: how often the server sends one, and wants one. In the environment `10000,10000`."""
+    notification_sse_heartbeat: float = 15.0
+    """Seconds of quiet after which an event stream gets a comment; 0 for none."""
+    action_follow_up: FollowUps = "record"
+    """Whom the backend tells of an action that was decided by its own endpoint: the HITL session that asked for it,
+    Aura's record endpoint, both or neither. The answer to a HITL request is signalled whatever stands here, and
+    recorded besides with `both`.
+    """
+    action_publish_completed: bool = False
+    """Whether it publishes `case_action_completed` itself, as the deployed one does. In the environment `on`, `off`."""
+    action_approved_status: ApprovedStatus = "APPROVED"
+    """What an approved document's row says; the deployed backend says FINALIZED."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
@@ -35,6 +52,13 @@ class Settings:
         heartbeat = given.get("notification_stomp_heartbeat")
         if isinstance(heartbeat, str):
             given["notification_stomp_heartbeat"] = _heartbeat(heartbeat)
+        if "notification_sse_heartbeat" in given:
+            given["notification_sse_heartbeat"] = _seconds(given["notification_sse_heartbeat"])
+        if isinstance(given.get("action_publish_completed"), str):
+            given["action_publish_completed"] = _switch(str(given["action_publish_completed"]))
+        for name, choices in _CHOICES.items():
+            if name in given and given[name] not in choices:
+                raise UsageError(f"{name.upper()}: {given[name]!r} was found, one of {', '.join(choices)} was expected")
         return cls(**given)  # type: ignore[arg-type]
 
 
@@ -46,3 +70,19 @@ def _heartbeat(value: str) -> tuple[int, int]:
             "milliseconds were expected, as 10000,10000"
         )
     return int(numbers[1]), int(numbers[2])
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"NOTIFICATION_SSE_HEARTBEAT: {value!r} was found, a number of seconds from 0 was expected")
+    return seconds
+
+
+def _switch(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise UsageError(f"ACTION_PUBLISH_COMPLETED: {value!r} was found, on or off was expected")
+    return value == "on"
