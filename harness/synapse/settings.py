@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Literal, get_args
 
+from harness.environment import given
 from harness.errors import UsageError
 
 FollowUps = Literal["signal", "record", "both", "neither"]
 ApprovedStatus = Literal["APPROVED", "FINALIZED"]
-
-_CHOICES: Final = {"action_follow_up": get_args(FollowUps), "action_approved_status": get_args(ApprovedStatus)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +39,15 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
         """Arguments that are not None win over the environment. Raises UsageError for a value that cannot be used."""
-        given: dict[str, object] = {
-            field.name: environment[field.name.upper()]
-            for field in dataclasses.fields(cls)
-            if environment.get(field.name.upper())
+        readers: dict[str, Callable[[Any], object]] = {
+            "notification_database_path": lambda value: Path(str(value)),
+            "notification_stomp_heartbeat": lambda value: _heartbeat(value) if isinstance(value, str) else value,
+            "notification_sse_heartbeat": _seconds,
+            "action_follow_up": lambda value: _one_of("ACTION_FOLLOW_UP", get_args(FollowUps), value),
+            "action_publish_completed": lambda value: _switch(value) if isinstance(value, str) else value,
+            "action_approved_status": lambda value: _one_of("ACTION_APPROVED_STATUS", get_args(ApprovedStatus), value),
         }
-        given |= {name: value for name, value in arguments.items() if value is not None}
-        if "notification_database_path" in given:
-            given["notification_database_path"] = Path(str(given["notification_database_path"]))
-        heartbeat = given.get("notification_stomp_heartbeat")
-        if isinstance(heartbeat, str):
-            given["notification_stomp_heartbeat"] = _heartbeat(heartbeat)
-        if "notification_sse_heartbeat" in given:
-            given["notification_sse_heartbeat"] = _seconds(given["notification_sse_heartbeat"])
-        if isinstance(given.get("action_publish_completed"), str):
-            given["action_publish_completed"] = _switch(str(given["action_publish_completed"]))
-        for name, choices in _CHOICES.items():
-            if name in given and given[name] not in choices:
-                raise UsageError(f"{name.upper()}: {given[name]!r} was found, one of {', '.join(choices)} was expected")
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**given(cls, environment, arguments, readers))
 
 
 def _heartbeat(value: str) -> tuple[int, int]:
@@ -86,3 +74,9 @@ def _switch(value: str) -> bool:
     if value not in ("on", "off"):
         raise UsageError(f"ACTION_PUBLISH_COMPLETED: {value!r} was found, on or off was expected")
     return value == "on"
+
+
+def _one_of(name: str, choices: tuple[str, ...], value: object) -> object:
+    if value not in choices:
+        raise UsageError(f"{name}: {value!r} was found, one of {', '.join(choices)} was expected")
+    return value
