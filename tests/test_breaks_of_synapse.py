@@ -92,7 +92,7 @@ def broadcast_before_saving(patch: Patch) -> None:
         async with turn:
             dto = notification.read(channel, wire, self._now())
             rows = self.store._database.execute("SELECT count(*) FROM sys_notifications")  # type: ignore[attr-defined]
-            self.broker.send(listener.TOPIC, notification.to_json(dto.stored(rows.fetchone()[0] + 1, self._now())))
+            self.broadcast(dto.stored(rows.fetchone()[0] + 1, self._now()))
             await _frame_is_out()
             self.store.save(dto, self._now())
 

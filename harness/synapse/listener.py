@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
 from harness.clock import Clock
-from harness.synapse.broker import SimpleBroker
 from harness.synapse.instant import Instant
-from harness.synapse.notification import read, to_json
+from harness.synapse.notification import NotificationDto, read
 from harness.synapse.store import Store
-
-TOPIC: Final = "/topic/notifications"
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationListener:
     store: Store
-    broker: SimpleBroker
+    broadcast: Callable[[NotificationDto], None]
     clock: Clock
     give_way: Callable[[], Awaitable[None]]
     """Lets other messages go first between the two steps: ids need not rise in the order of the broadcasts."""
@@ -28,7 +24,7 @@ class NotificationListener:
         dto = read(channel, wire, self._now())
         stored = self.store.save(dto, self._now())
         await self.give_way()
-        self.broker.send(TOPIC, to_json(stored))
+        self.broadcast(stored)
 
     def _now(self) -> Instant:
         return Instant.of(self.clock.now())

@@ -1,22 +1,32 @@
-"""The simulated Synapse as a whole, from its subscription to its STOMP broker."""
+"""The simulated Synapse as a whole: from its subscription to what browsers hear, and from a decision to its signal."""
 
 from __future__ import annotations
 
 from typing import Self
 
 from harness.clock import Clock
-from harness.synapse.app import create_app
+from harness.synapse.app import create_app, push_routes
+from harness.synapse.broadcast import TOPIC, Broadcast
 from harness.synapse.broker import SimpleBroker
+from harness.synapse.cases import Cases
 from harness.synapse.container import Connect, Dispatcher, ListenerContainer, OnFailure
+from harness.synapse.decision_routes import case_routes, decision_routes
+from harness.synapse.decisions import Decisions
+from harness.synapse.follow_ups import FollowUp, PublishCompletion, Record, RecordAtAura, Signal
+from harness.synapse.hitl import Fetch, Hitl, Keep, Publish
 from harness.synapse.listener import NotificationListener
+from harness.synapse.notification_routes import notification_routes
 from harness.synapse.settings import Settings
+from harness.synapse.sse import EventStreams
 from harness.synapse.store import SqliteStore, Store
 
 
 class Synapse:
     """Runs inside `async with`: entered when subscribed, left when every message that came in is handled.
 
-    `connect` subscribes to the pattern of the settings. A `store` that is passed in is not closed.
+    `connect` subscribes to the pattern of the settings. `store` and `cases` that are passed in are not closed.
+    Without `publish`, `keep` and `fetch` there is no HITL, without `record` no call of Aura's endpoint, whatever the
+    settings say.
     """
 
     def __init__(
@@ -27,17 +37,37 @@ class Synapse:
         seed: int,
         *,
         store: Store | None = None,
+        cases: Cases | None = None,
         on_failure: OnFailure = lambda channel, wire, error: None,
+        publish: Publish | None = None,
+        keep: Keep | None = None,
+        fetch: Fetch | None = None,
+        record: Record | None = None,
     ) -> None:
-        self._own_store: SqliteStore | None = None
+        self._own: list[SqliteStore | Cases] = []
         if store is None:
-            store = self._own_store = SqliteStore(settings.notification_database_path)
+            store = SqliteStore(settings.notification_database_path)
+            self._own.append(store)
+        if cases is None:
+            cases = Cases(settings.notification_database_path, settings.action_approved_status)
+            self._own.append(cases)
         self.store = store
+        self.cases = cases
         self.broker = SimpleBroker(heartbeat=settings.notification_stomp_heartbeat)
+        self.streams = EventStreams(settings.notification_sse_heartbeat)
+        hitl = Hitl(fetch, keep, publish) if fetch and keep and publish else None
+        self.decisions = _decisions(settings, cases, clock, hitl, publish, record)
+        broadcast = Broadcast(lambda dto, body: self.broker.send(TOPIC, body), self.streams.send)
         dispatcher = Dispatcher(seed)
-        listener = NotificationListener(self.store, self.broker, clock, dispatcher.give_way)
+        listener = NotificationListener(store, broadcast, clock, dispatcher.give_way)
         self.container = ListenerContainer(connect, listener, dispatcher, on_failure)
-        self.app = create_app(self.store, self.broker, clock)
+        self.app = create_app(
+            clock,
+            *push_routes(self.broker, self.streams),
+            *notification_routes(store, clock),
+            *case_routes(cases, clock),
+            *decision_routes(self.decisions, clock),
+        )
 
     async def __aenter__(self) -> Self:
         try:
@@ -55,5 +85,27 @@ class Synapse:
 
     def _close(self) -> None:
         self.broker.close_sessions()
-        if self._own_store is not None:
-            self._own_store.close()
+        self.streams.close()
+        for own in self._own:
+            own.close()
+
+
+def _decisions(
+    settings: Settings, cases: Cases, clock: Clock, hitl: Hitl | None, publish: Publish | None, record: Record | None
+) -> Decisions:
+    wanted = settings.action_follow_up
+    completion: list[FollowUp] = [PublishCompletion(publish)] if settings.action_publish_completed and publish else []
+    signal: list[FollowUp] = [Signal(hitl, clock)] if hitl else []
+    recording: list[FollowUp] = [RecordAtAura(record)] if record else []
+    return Decisions(
+        cases,
+        clock,
+        after_action=[
+            *completion,
+            *(signal if wanted in ("signal", "both") else []),
+            *(recording if wanted in ("record", "both") else []),
+        ],
+        # Aura records by itself what it is signalled, so that only who wants both calls it as well.
+        after_answer=[*completion, *signal, *(recording if wanted == "both" else [])],
+        hitl=hitl,
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from harness.errors import HarnessError
+from harness.synapse.database import open_database
 from harness.synapse.instant import Instant
 from harness.synapse.node import Tree
 from harness.synapse.notification import NotificationDto, check_columns
@@ -77,16 +76,7 @@ class Store(Protocol):
 class SqliteStore:
     def __init__(self, path: Path | None = None) -> None:
         """In memory without a path. Raises HarnessError for a file that is no database or cannot be opened."""
-        try:
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
-            # Nobody needs the rows of a simulation after a power cut, and every message is a transaction.
-            self._database.execute("PRAGMA synchronous = OFF")
-            self._database.execute(_TABLE)
-        except sqlite3.Error as error:
-            raise HarnessError(
-                f"{path}: SQLite cannot use this as its database ({error}); give another NOTIFICATION_DATABASE_PATH, "
-                "or none to keep the rows in memory"
-            ) from error
+        self._database = open_database(path, _TABLE)
 
     def close(self) -> None:
         self._database.close()

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from harness.synapse.app import create_app
-from harness.synapse.broker import SimpleBroker
 from harness.synapse.instant import Instant
 from harness.synapse.notification import read
+from harness.synapse.notification_routes import notification_routes
 from harness.synapse.store import SqliteStore
 from synapse.feeds import ALERT, NOW, Stopped
 
@@ -35,7 +35,7 @@ class Backend:
 
     def call(self, method: str, path: str, tenant: str | None = "7") -> httpx2.Response:
         async def scene() -> httpx2.Response:
-            transport = httpx2.ASGITransport(app=create_app(self.store, SimpleBroker(), Stopped()))
+            transport = httpx2.ASGITransport(app=create_app(Stopped(), *notification_routes(self.store, Stopped())))
             async with httpx2.AsyncClient(transport=transport, base_url="http://synapse") as client:
                 return await client.request(method, path, headers={} if tenant is None else {"X-Tenant-ID": tenant})
 

@@ -14,9 +14,9 @@ from harness.asgi_websocket import open_asgi_websocket
 from harness.bus import open_bus
 from harness.stomp import Client
 from harness.synapse.app import WEBSOCKET
+from harness.synapse.broadcast import TOPIC
 from harness.synapse.container import Subscription
 from harness.synapse.instant import Instant
-from harness.synapse.listener import TOPIC
 from harness.synapse.notification import NotificationDto
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings
