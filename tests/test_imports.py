@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "asgi_websocket": LEAVES | {"clock", "history", "stomp"},
     "aura": LEAVES | {"clock"},
     "synapse": LEAVES | {"clock", "stomp"},
+    "workbench": LEAVES | {"clock", "stomp"},
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "cases": {"generate", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
