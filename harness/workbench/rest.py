@@ -38,9 +38,11 @@ def doc_keys(answer: Any) -> tuple[str, ...]:
     return tuple(key for key in keys if isinstance(key, str))
 
 
-def actions(answer: Any) -> tuple[Mapping[str, Any], ...]:
+def actions(answer: Any) -> list[tuple[Any, Any]]:
+    """Case and tenant of each recent action."""
     listed = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(one for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ()
+    actions = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [(_either(one, "case_id", "caseId"), _either(one, "tenant_id", "tenantId")) for one in actions]
 
 
 def _data(answer: Any) -> Mapping[str, Any]:
@@ -50,4 +52,9 @@ def _data(answer: Any) -> Mapping[str, Any]:
 
 
 def _key(one: Any) -> Any:
-    return one.get("doc_key", one.get("docKey")) if isinstance(one, dict) else one
+    return _either(one, "doc_key", "docKey") if isinstance(one, dict) else one
+
+
+def _either(fields: Mapping[str, Any], *names: str) -> Any:
+    """Under whichever name: messages are written in one style, answers in the other."""
+    return next((fields[name] for name in names if name in fields), None)

@@ -91,7 +91,11 @@ class Viewer:
     async def open(self) -> None:
         """Returns when it is subscribed and shows the case."""
         self._living = asyncio.create_task(self._live(), name=f"viewer {self.name}")
-        await self._until(self._ready)
+        try:
+            await self._until(self._ready)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Raises what ended the viewer before, if anything did."""
@@ -116,8 +120,10 @@ class Viewer:
         """Until then, or until the viewer is dead, which is raised."""
         assert self._living is not None, "it was never opened"
         waiting = asyncio.create_task(event.wait())
-        await asyncio.wait({waiting, self._living}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait({waiting, self._living}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         if self._living.done():
             self._living.result()
 
@@ -172,7 +178,7 @@ class Viewer:
         assert self._fresh is not None
         asked = self._clock.now()
         status, answer = await self._fetch(rest.recent_path(self._fresh))
-        if any(self._concerns(action.get("case_id"), action.get("tenant_id")) for action in rest.actions(answer)):
+        if any(self._concerns(case_id, tenant) for case_id, tenant in rest.actions(answer)):
             await self._load("catch-up")
         elif status == 200:
             self._fresh = asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from histories import ACTION, REJECTION, Triple, call, feedback, finding, outcome, published, verdict
 from screens import DOCUMENT, OLDER, OTHER_DOCUMENT, announced, decided, first_load, loaded, opened
@@ -88,7 +90,7 @@ def test_both_shapes_and_both_notifications_of_an_action_come_after_it() -> None
 
 
 @pytest.mark.parametrize("ids", [{"case_id": "case-2"}, {"request_id": "request-2"}, {"approved": False}])
-def test_a_notification_of_something_else_may_come_before(ids: dict[str, object]) -> None:
+def test_a_notification_of_something_else_may_come_before(ids: dict[str, Any]) -> None:
     assert outcomes(announced(**ids), decided()) == {}
 
 

@@ -175,9 +175,8 @@ def test_a_case_without_documents_needs_none() -> None:
 
 
 def test_ids_with_signs_that_a_path_has_no_place_for_are_the_same_in_it() -> None:
-    odd = {"case": "case/1 한"}
-    path = "/api/synapse/cases/case%2F1%20%ED%95%9C"
-    events = (opened(**odd), announced(case_id=odd["case"]), loaded(**odd, documents={}, paths=(path,)))
+    odd, path = "case/1 한", "/api/synapse/cases/case%2F1%20%ED%95%9C"
+    events = (opened(case=odd), announced(case_id=odd), loaded(case=odd, documents={}, paths=(path,)))
     assert outcomes(*events) == {SHOWING: "kept"}
 
 
