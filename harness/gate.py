@@ -57,7 +57,7 @@ class Options:
     redis_url: str | None = None
     seed: int = 1
     examples: int = 200
-    """Generated inputs of each kind; Schemathesis gets half as many, and each shape of a message a fifth."""
+    """Generated inputs of each kind; Schemathesis gets a quarter, and each shape of a message a fifth."""
     without: frozenset[str] = frozenset()
     """Parts to leave out: `messages` of our own, the `gap`, `schemathesis`."""
     quiet: float = 1.0
@@ -203,7 +203,7 @@ class Gate:
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,
             seed=self.options.seed,
-            examples=max(1, self.options.examples // 2),
+            examples=max(1, self.options.examples // 4),
             on_case=counted,
         )
         try:

@@ -119,6 +119,34 @@ WIRE: dict[str, tuple[Callable[[Message], bytes], set[str]]] = {
         lambda message: utf8(message | ({"executor_id": "previous"} if "executor_id" in message else {})),
         {"publish.echo"},
     ),
+    "the case of an alert is always the same": (
+        lambda message: utf8(message | ({"case_id": "CASE-0"} if "severity" in message else {})),
+        {"publish.echo"},
+    ),
+    "the score of an alert is always 0": (
+        lambda message: utf8(message | ({"score": 0} if "score" in message else {})),
+        {"publish.echo"},
+    ),
+    "an alert says LOW": (
+        lambda message: utf8(message | ({"severity": "LOW"} if "severity" in message else {})),
+        {"publish.echo"},
+    ),
+    "the document of a RAG run is always the same": (
+        lambda message: utf8(message | ({"rag_document_id": "reg"} if "rag_document_id" in message else {})),
+        {"publish.echo"},
+    ),
+    "only what lies beyond the BMP is escaped": (
+        lambda message: "".join(
+            c if c < "\U00010000" else json.dumps(c)[1:-1] for c in utf8(message).decode()
+        ).encode(),
+        {"publish.unescaped"},
+    ),
+    "quotes and line ends are taken out of names": (
+        lambda message: utf8(
+            message | {k: v.translate({34: "", 10: " "}) for k, v in message.items() if k == "executor_id"}
+        ),
+        {"publish.echo"},
+    ),
     "another wording": (changed(message="조치됨"), {"publish.message-text"}),
 }
 
@@ -171,6 +199,32 @@ def alert_for_medium(patch: Patch) -> None:
             await self._notify("workbench:alert", "AI_DETECT", text, **fields)
 
     patch.setattr(Publishers, "case_created", also)
+
+
+def alert_for_critical(patch: Patch) -> None:
+    patch.setattr("harness.aura.publishers.Publishers.case_created", _created_for("HIGH", "CRITICAL"))
+
+
+def _created_for(*severities: str) -> Callable[..., Awaitable[None]]:
+    async def created(self: Publishers, case_id: str, severity: str, score: float) -> None:
+        if severity in severities:
+            text, fields = "신규 이상 징후 탐지", {"case_id": case_id, "score": score, "severity": severity}
+            await self._notify("workbench:alert", "AI_DETECT", text, **fields)
+
+    return created
+
+
+def last_action_shared(patch: Patch) -> None:
+    """What is published is whatever was recorded last, by whomever."""
+    last: list[Action] = []
+
+    async def record(self: Actions, action: Action) -> None:
+        last[:] = [action]
+        self.feedback(self._line(action))
+        await asyncio.sleep(0)
+        await self.publishers.action_recorded(last[0])
+
+    patch.setattr(Actions, "record", record)
 
 
 def rag_on_failure(patch: Patch) -> None:
@@ -292,6 +346,8 @@ CODE: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
     "feedback comes after the publish": (feedback_last, {"publish.after-feedback"}),
     "the comment is not in the feedback": (comment_forgotten, {"http.logged"}),
     "two messages for one action": (published_twice, {"publish.once"}),
+    "an alert for CRITICAL, too": (alert_for_critical, {"publish.alert-high"}),
+    "the last action is shared": (last_action_shared, {"publish.once"}),
     "an alert for MEDIUM": (alert_for_medium, {"publish.alert-high"}),
     "a RAG message on failure": (rag_on_failure, {"publish.rag-success"}),
     "history_id in the answer": (history_id_answered, {"http.data", "http.no-database-fields"}),

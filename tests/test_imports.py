@@ -14,6 +14,7 @@ LEAVES = {"errors"}
 ALLOWED: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
+    "environment": set(),
     "verdict": set(),
     "clock": set(),
     "history": LEAVES,
@@ -31,8 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "http": {"clock", "history"},
     "stomp": LEAVES | {"clock", "history"},
     "asgi_websocket": LEAVES | {"clock", "history", "stomp"},
-    "aura": LEAVES | {"clock"},
-    "synapse": LEAVES | {"clock", "stomp"},
+    "aura": LEAVES | {"clock", "environment"},
+    "synapse": LEAVES | {"clock", "environment", "stomp"},
     "workbench": LEAVES | {"clock", "stomp"},
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "cases": {"generate", "tokens"},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.environment import given
 from harness.errors import UsageError
 
 
@@ -24,20 +24,12 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
         """Arguments that are not None win over the environment. Raises UsageError for a value that cannot be used."""
-        given: dict[str, object] = {
-            field.name: environment[field.name.upper()]
-            for field in dataclasses.fields(cls)
-            if environment.get(field.name.upper())
-        }
-        given |= {name: value for name, value in arguments.items() if value is not None}
-        if "hitl_feedback_log_path" in given:
-            given["hitl_feedback_log_path"] = _appendable(Path(str(given["hitl_feedback_log_path"])))
-        if "hitl_timeout_seconds" in given:
-            given["hitl_timeout_seconds"] = _seconds(given["hitl_timeout_seconds"])
-        return cls(**given)  # type: ignore[arg-type]
+        readers = {"hitl_feedback_log_path": _appendable, "hitl_timeout_seconds": _seconds}
+        return cls(**given(cls, environment, arguments, readers))
 
 
-def _appendable(path: Path) -> Path:
+def _appendable(value: object) -> Path:
+    path = Path(str(value))
     try:
         path.open("a", encoding="utf-8").close()
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.agreement import Agreement, Demand, Row
 from harness.checks import instants
-from harness.checks.view import ABSENT
+from harness.checks.view import ABSENT, Fields
 
 SIZE_LIMIT = 64 * 1024
 """Bytes. Nothing that the documents show comes near; brokers and proxies have limits somewhere above."""
@@ -31,7 +31,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Fields):
     """What can be made of the bytes of a message.
 
     `value` is what a lenient reader finds in them, ABSENT when nothing. `conforming` says whether the documents promise
@@ -41,9 +41,6 @@ class Reading:
     value: Any
     conforming: bool
     exact: bool
-
-    def field(self, name: str) -> Any:
-        return self.value.get(name, ABSENT) if isinstance(self.value, dict) else ABSENT
 
 
 def read(agreement: Agreement, channel: str, wire: bytes) -> Reading:

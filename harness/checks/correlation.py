@@ -17,7 +17,7 @@ from harness.agreement import Agreement
 from harness.checks import instants
 from harness.checks.conforming import Reading
 from harness.checks.expected import expected
-from harness.checks.view import ABSENT, Message
+from harness.checks.view import ABSENT, Fields, Message
 from harness.history import Event
 
 COMMON_MARK = 50
@@ -25,14 +25,11 @@ COMMON_MARK = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Fields):
     """A NotificationDto, as it was stored or as it was broadcast; `value` is ABSENT where it is no JSON."""
 
     event: Event
     value: Any
-
-    def field(self, name: str) -> Any:
-        return self.value.get(name, ABSENT) if isinstance(self.value, dict) else ABSENT
 
     @property
     def id(self) -> Any:

@@ -26,6 +26,16 @@ OPTIONAL = ("comment", "doc_key")
 GATEWAY_BODY_LIMIT = 256 * 1024
 
 
+class Fields:
+    """What has fields, as far as it could be read: `field` gives ABSENT for one that is not there."""
+
+    __slots__ = ()
+    value: Any
+
+    def field(self, name: str) -> Any:
+        return self.value.get(name, ABSENT) if isinstance(self.value, dict) else ABSENT
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One call of the record endpoint. `refusals` are the statuses that apply to it, in the order of decision 4.
@@ -64,7 +74,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(Fields):
     """One message on a channel, as far as its bytes can be read: `text` and `value` are ABSENT where they cannot."""
 
     event: Event
@@ -73,19 +83,13 @@ class Message:
     text: Any
     value: Any
 
-    def field(self, name: str) -> Any:
-        return self.value.get(name, ABSENT) if isinstance(self.value, dict) else ABSENT
-
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Line(Fields):
     """One feedback line."""
 
     event: Event
     value: Any
-
-    def field(self, name: str) -> Any:
-        return self.value.get(name, ABSENT) if isinstance(self.value, dict) else ABSENT
 
 
 @dataclass(frozen=True, slots=True)

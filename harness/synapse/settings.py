@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.environment import given
 from harness.errors import UsageError
 
 
@@ -24,18 +24,11 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
         """Arguments that are not None win over the environment. Raises UsageError for a value that cannot be used."""
-        given: dict[str, object] = {
-            field.name: environment[field.name.upper()]
-            for field in dataclasses.fields(cls)
-            if environment.get(field.name.upper())
+        readers = {
+            "notification_database_path": lambda value: Path(str(value)),
+            "notification_stomp_heartbeat": lambda value: _heartbeat(value) if isinstance(value, str) else value,
         }
-        given |= {name: value for name, value in arguments.items() if value is not None}
-        if "notification_database_path" in given:
-            given["notification_database_path"] = Path(str(given["notification_database_path"]))
-        heartbeat = given.get("notification_stomp_heartbeat")
-        if isinstance(heartbeat, str):
-            given["notification_stomp_heartbeat"] = _heartbeat(heartbeat)
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**given(cls, environment, arguments, readers))
 
 
 def _heartbeat(value: str) -> tuple[int, int]:
