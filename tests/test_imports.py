@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "asgi_websocket": LEAVES | {"clock", "history", "stomp"},
     "aura": LEAVES | {"clock", "environment"},
     "synapse": LEAVES | {"clock", "environment", "stomp"},
+    "workbench": LEAVES | {"clock", "stomp"},
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "stories": {"aura", "clock"},
     "cases": {"generate", "tokens"},

@@ -1,0 +1,179 @@
+"""Who writes what: the backend its own rows, before anybody hears of it, and only those that were decided on.
+
+Rows are judged by what the screens saw of them: a status of a case or document, as a viewer fetched it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Any
+
+from harness.checks.registry import check
+from harness.checks.screens import (
+    CaseAction,
+    Decision,
+    Load,
+    again,
+    case_actions,
+    case_path,
+    decisions,
+    document_path,
+    finding,
+    get,
+    loads,
+)
+from harness.checks.view import CASE_ACTION, View
+from harness.history import Event
+from harness.verdict import Finding
+
+TIMEOUT = "HITL timeout"
+"""What Aura's feedback says where nobody decided: on the wire it is a rejection (decision 2)."""
+
+
+@check("action.recorded-first")
+def recorded_first(view: View) -> Iterator[Finding | None]:
+    """One occasion for each notification of a decision, and one for each refetch that it caused."""
+    clause = "action.recorded-first"
+    for decision in decisions(view):
+        for action in case_actions(view):
+            if not _tells(view, action, decision):
+                continue
+            if action.seq < decision.seq:
+                expected = "the commit before the notification"
+                seen = f"the frame was event {action.seq}, the commit {decision.seq}"
+                yield finding(clause, expected, seen, shown=[action, decision], reproduce=[again(action)])
+                continue
+            yield None
+            for load in loads(view):
+                if load.told_by(action):
+                    yield from _sees(view, load, action, decision)
+
+
+@check("action.only-named-document")
+def only_named_document(view: View) -> Iterator[Finding | None]:
+    """One occasion for each time that another document of the case is seen again after a decision."""
+    for case in dict.fromkeys(decision.case for decision in decisions(view)):
+        yield from _others_unchanged(view, case)
+
+
+@check("action.aura-writes-neither")
+def aura_writes_neither(view: View) -> Iterator[Finding | None]:
+    """One occasion for each time that a case is seen again which Aura recorded and the backend did not decide on."""
+    for case, recorded in _recorded(view).items():
+        decided = min((one.seq for one in decisions(view) if one.case == case), default=inf)
+        before: dict[str, str] = {}
+        for load in loads(view):
+            if load.case != case or load.seq > decided:
+                continue
+            for path, status in _statuses(load).items():
+                if load.seq > recorded.seq and path in before:
+                    kept = status == before[path]
+                    yield None if kept else _rewritten(recorded, load, path, f"{status}, which was {before[path]}")
+                before[path] = status
+
+
+def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
+    """Whether this notification is about this decision."""
+    if action.case != decision.case or action.told("approved") is not decision.approved:
+        return False
+    if decision.request is not None and action.told("request_id") != decision.request:
+        return False
+    return not any(
+        line.field("request_id") == decision.request
+        and line.field("comment") == TIMEOUT
+        and line.event.seq < action.seq < decision.seq
+        for line in view.lines
+    )
+
+
+def _sees(view: View, load: Load, action: CaseAction, decision: Decision) -> Iterator[Finding | None]:
+    """Whether a refetch sees what was decided, or what was decided after it."""
+    since = [one for one in decisions(view) if one.case == decision.case and decision.seq <= one.seq < load.seq]
+    seen = [(key, status) for key, status in load.seen.items() if decision.about(key)]
+    if any(status in {one.status for one in since if one.about(key)} for key, status in seen):
+        yield None
+        return
+    for key, status in seen[:1]:
+        yield finding(
+            "action.recorded-first",
+            "the refetch sees the decided status",
+            f"{status or 'no status'} instead of {decision.status}",
+            _pointer(key),
+            shown=[decision, action, load],
+            reproduce=[again(action), get(document_path(key))],
+        )
+
+
+def _others_unchanged(view: View, case: str) -> Iterator[Finding | None]:
+    """Each decision allows one new status of the documents that it is about, whatever it is called.
+
+    A refetch may come late with what another has seen change already, so that no status is ever forbidden again.
+    """
+    known: dict[str, set[str]] = {}
+    allowed: Counter[str | None] = Counter()
+    latest: Decision | None = None
+    steps: tuple[Decision | Load, ...] = (*decisions(view), *loads(view))
+    for step in sorted((one for one in steps if one.case == case), key=lambda one: one.seq):
+        if isinstance(step, Decision):
+            latest = step
+            allowed.update([step.document] if step.document else list(known))
+            continue
+        for key, status in step.seen.items():
+            if status is None:
+                continue
+            new = key in known and status not in known[key]
+            if new and allowed[key]:
+                allowed[key] -= 1
+            elif new and latest is not None:
+                yield _changed(step, latest, key, status, known[key])
+            elif latest is not None and key in known and not latest.about(key):
+                yield None
+            known.setdefault(key, set()).add(status)
+
+
+def _changed(load: Load, latest: Decision, key: str, status: str, known: set[str]) -> Finding:
+    return finding(
+        "action.only-named-document",
+        "documents that were not decided on keep their status",
+        f"{status}, which was {' or '.join(sorted(known))}",
+        _pointer(key),
+        shown=[latest, load],
+        reproduce=[get(document_path(key))],
+    )
+
+
+def _recorded(view: View) -> Mapping[str, Event]:
+    """The cases that Aura recorded an action for, with the first sign of it."""
+    found: dict[str, Event] = {}
+    signs: list[tuple[Event, Any]] = [(one.event, one.field("case_id")) for one in view.exchanges if one.accepted]
+    signs += [(one.event, one.field("case_id")) for one in view.notifications if one.channel == CASE_ACTION]
+    signs += [(one.event, one.field("case_id")) for one in view.lines]
+    for event, case in sorted(signs, key=lambda sign: sign[0].seq):
+        if isinstance(case, str):
+            found.setdefault(case, event)
+    return found
+
+
+def _rewritten(recorded: Event, load: Load, path: str, seen: str) -> Finding:
+    pointers = {document_path(key): _pointer(key) for key in load.seen}
+    return finding(
+        "action.aura-writes-neither",
+        "the case and its documents keep their status",
+        seen,
+        pointers.get(path, "/seen/case"),
+        shown=[recorded, load],
+        reproduce=[get(path)],
+    )
+
+
+def _statuses(load: Load) -> dict[str, str]:
+    """By the path of each."""
+    statuses = {case_path(load.case): load.case_status}
+    statuses |= {document_path(key): status for key, status in load.seen.items()}
+    return {path: status for path, status in statuses.items() if status is not None}
+
+
+def _pointer(document: str) -> str:
+    return "/seen/documents/" + document.replace("~", "~0").replace("/", "~1")
