@@ -62,7 +62,7 @@ class Document:
 class Viewer:
     name: str
     where: str
-    shows: str | None
+    shows: str
     tenant: int
     by: str
     open: bool
@@ -275,7 +275,8 @@ class _Reading:
         given = whole.get("given")
         names = {part: set(_dict(_dict(given).get(part))) for part in GIVEN}
         names |= {"requests": set(), "rag": set()}
-        for step in whole.get("steps") if isinstance(whole.get("steps"), list) else ():
+        steps = whole.get("steps")
+        for step in steps if isinstance(steps, list) else ():
             for verb, arguments in _dict(step).items():
                 bringing = {"request approval": ("requests", "request"), "record": ("requests", "request")}
                 part, key = {**bringing, "rag": ("rag", "document")}.get(verb, ("", ""))

@@ -257,7 +257,13 @@ _notification: Mapping[str, Argument] = {
     **_about_it,
     "fields": Argument("Fields of NotificationDto that it has to have, with these values.", OBJECT),
 }
-_refetch: Mapping[str, Argument] = {"viewer": _a_viewer, "case": _case}
+_refetch: Mapping[str, Argument] = {
+    "viewer": _a_viewer,
+    "because": Argument(
+        "Of a notification, or of what it found when it caught up.", one_of("notification", "catch-up")
+    ),
+    "sees": Argument("The status that every document on the screen has then.", TEXT),
+}
 _feedback: Mapping[str, Argument] = {"case": _case, "request": _its_request, "fields": _fields}
 
 EXPECTING: Mapping[str, Verb] = {
@@ -319,7 +325,7 @@ GIVEN: Mapping[str, tuple[str, Mapping[str, Argument]]] = {
     "viewers": (
         "Workbenches that are open when the story begins.",
         {
-            "shows": Argument("The case on the screen.", CASE),
+            "shows": Argument("The case on the screen.", CASE, required=True),
             "tenant": Argument("Whose it is.", WHOLE, default=7),
             "by": Argument("How it hears of what happens.", one_of("stomp", "sse", "polling"), default="stomp"),
             "open": Argument("Whether it is open when the story begins.", BOOLEAN, default=True),
