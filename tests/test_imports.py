@@ -35,6 +35,9 @@ ALLOWED: dict[str, set[str]] = {
     "synapse": LEAVES | {"clock", "stomp"},
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "cases": {"generate", "tokens"},
+    "vocabulary": set(),
+    "scenario": LEAVES | {"located", "vocabulary"},
+    "expect": {"history", "scenario"},
     "fuzz": LEAVES | {"clock", "http"},
     "runner": {"tokens", "asgi_websocket", "aura", "bus", "clock", "history", "http", "stomp", "synapse"},
     "gate": LEAVES

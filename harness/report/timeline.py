@@ -36,8 +36,9 @@ class Arrow:
 
 
 def arrows(history: Sequence[Event]) -> tuple[Arrow, ...]:
-    """What a diagram shows of a history, in its order."""
-    drawn = (_DRAWN[event.kind](event) for event in history if event.kind in _DRAWN)
+    """What a diagram shows of a history, in its order; the reads that a refetch consists of are told by the refetch."""
+    told = any(event.kind == "refetch" for event in history)
+    drawn = (_DRAWN[event.kind](event) for event in history if event.kind in _DRAWN and not (told and _is_read(event)))
     return tuple(arrow for arrow in drawn if arrow is not None)
 
 
@@ -63,6 +64,10 @@ def left_out(number: int) -> str:
 def seconds(at: float) -> str:
     """Readable at the precision that a story needs: milliseconds."""
     return f"{at:.3f} s"
+
+
+def _is_read(event: Event) -> bool:
+    return event.kind == "http" and event.data.get("method") == "GET" and event.data.get("status") == 200
 
 
 # ---- From events to arrows ------------------------------------------------------------------------------------------
@@ -100,18 +105,12 @@ def _broadcast(event: Event) -> Arrow:
 
 def _refetch(event: Event) -> Arrow:
     data = event.data
-    reason = f" ({data['reason']})" if isinstance(data.get("reason"), str) else ""
-    seen = data.get("seen") if isinstance(data.get("seen"), dict) else {}
-    shows = [str(status) for status in (seen.get("documents") or {}).values()] if isinstance(seen, dict) else []
-    label = f"{data.get('viewer', 'a viewer')} refetches {data.get('case', '')}{reason}"
-    return Arrow(
-        event.at,
-        "workbench",
-        "synapse",
-        _label(f"{label}{': ' if shows else ''}{', '.join(shows)}"),
-        "plain",
-        event.seq,
-    )
+    seen = data.get("seen")
+    documents = seen.get("documents") if isinstance(seen, dict) else None
+    shows = ", ".join(map(str, documents.values())) if isinstance(documents, dict) else ""
+    why = f" ({data['reason']})" if isinstance(data.get("reason"), str) else ""
+    label = f"{data.get('viewer', 'a viewer')} sees {shows or data.get('case', '')}{why}"
+    return Arrow(event.at, "workbench", "synapse", _label(label), "plain", event.seq)
 
 
 def _hitl_request(event: Event) -> Arrow:
@@ -142,7 +141,8 @@ def _fault(event: Event) -> Arrow:
         what = f"{what}: {data['error']}"
     viewer = f"{data['viewer']}: " if data.get("viewer") else ""
     lane = event.seat if event.seat in LANES else "redis" if event.seat == "redis" else "synapse"
-    return Arrow(event.at, lane or "synapse", lane or "synapse", _label(f"{viewer}{what}"), "fault", event.seq)
+    style = "plain" if what.endswith("restored") else "fault"
+    return Arrow(event.at, lane or "synapse", lane or "synapse", _label(f"{viewer}{what}"), style, event.seq)
 
 
 def _step(event: Event) -> Arrow | None:
@@ -269,16 +269,18 @@ class _Diagram:
             row = "".join(cells[: first + 1])
             return [Text.assemble(time, row, (self._fitted(f" {arrow.label}", first + 1), colour))]
         low, high = sorted((first, last))
-        for index in range(low + 1, high):
-            cells[index] = self.marks.line
-        cells[high if last > first else low + 1] = self.marks.right if last > first else self.marks.left
-        if last > first:
-            cells[high] = self.marks.right
-        row = "".join(cells).rstrip()
-        start = low + 2
-        words = "".join(self._columns()[:start])
-        under = Text.assemble(" " * _TIME, words, (self._fitted(arrow.label, start), colour))
-        return [Text.assemble(time, (row, colour)), under]
+        cells[low + 1 : high] = self.marks.line * (high - low - 1)
+        cells[high - 1 if last > first else low + 1] = self.marks.right if last > first else self.marks.left
+        return [Text.assemble(time, ("".join(cells).rstrip(), colour)), self._under(arrow.label, low + 2, colour)]
+
+    def _under(self, label: str, start: int, colour: str) -> Text:
+        """The label between the lanes; further to the left where there is no room for it to the right."""
+        text = _plain(label, self.marks)
+        start = max(2, min(start, self.width - _TIME - cell_len(text)))
+        text = self._fitted(text, start)
+        lanes = self._columns()
+        behind = "".join(lanes[start + cell_len(text) :]) if cell_len(text) else ""
+        return Text.assemble(" " * _TIME, "".join(lanes[:start]), (text, colour), behind.rstrip())
 
     def _columns(self) -> list[str]:
         cells = [" "] * (self.room * len(self.lanes))
