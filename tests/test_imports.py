@@ -39,6 +39,9 @@ ALLOWED: dict[str, set[str]] = {
     "checks": {"agreement", "schema", "history", "verdict", "reproduce"},
     "stories": {"aura", "clock"},
     "cases": {"generate", "tokens"},
+    "vocabulary": set(),
+    "scenario": LEAVES | {"located", "vocabulary"},
+    "expect": {"history", "scenario"},
     "fuzz": LEAVES | {"clock", "http"},
     "runner": {"tokens", "asgi_websocket", "aura", "bus", "clock", "history", "http", "stomp", "synapse"},
     "gate": LEAVES
