@@ -205,6 +205,7 @@ def test_an_expectation_looks_at_what_the_steps_before_it_caused() -> None:
     [
         ((), ANSWER, "synapse", "there was no HTTP answer"),
         ((answered(404),), ANSWER, "synapse", "the call was answered 404"),
+        ((answered(), call(status=401)), ANSWER, "aura", "the call was answered 401"),
         ((answered(None),), ANSWER, "synapse", "the call was answered not at all"),
         ((answered(),), MESSAGE, "aura", "there was no Redis message"),
         ((SENT, answered()), ROW, "synapse", "there was no stored row"),
