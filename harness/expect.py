@@ -392,6 +392,8 @@ def _stopped(block: _Block, step: Step, ids: Ids, taken: set[int]) -> tuple[str,
                 return hop, refused[-1].seat or "", refused[-1:], f"the call was answered {status or 'not at all'}"
         if not found:
             return hop, _keeper(block, hop), [], f"there was no {hop}"
+        if hop != ANSWER and len(found) < step.arguments["times"]:
+            return hop, _keeper(block, hop), found[-1:], f"of what it takes, a {hop}, there were {len(found)}"
     return own, owner or "", [], f"there was no {own}"
 
 
