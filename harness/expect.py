@@ -66,7 +66,7 @@ def judge(scenario: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     """
     ids = ids_of(history)
     judged: list[Judged] = []
-    impossible = next((event for event in history if event.data.get("unproven")), None)
+    impossible = next((event for event in history if event.kind == "step" and event.data.get("unproven")), None)
     for block in _blocks(scenario, history):
         judged += _judged(block, ids, history, impossible)
     return tuple(judged)
@@ -385,13 +385,15 @@ def _stopped(block: _Block, step: Step, ids: Ids, taken: set[int]) -> tuple[str,
     for hop in _hops_before(block, own):
         found = [event for event in block.events if _at_hop(hop, event) and _is_about(about, event, ids)]
         if hop == ANSWER:
-            found = [event for event in block.events if _at_hop(hop, event)]
+            found = found or [event for event in block.events if _at_hop(hop, event)]
             refused = [event for event in found if event.data.get("status") not in range(200, 300)]
-            if refused and len(refused) == len(found):
+            if refused:
                 status = refused[-1].data.get("status")
                 return hop, refused[-1].seat or "", refused[-1:], f"the call was answered {status or 'not at all'}"
         if not found:
             return hop, _keeper(block, hop), [], f"there was no {hop}"
+        if hop != ANSWER and len(found) < step.arguments["times"]:
+            return hop, _keeper(block, hop), found[-1:], f"of what it takes, a {hop}, there were {len(found)}"
     return own, owner or "", [], f"there was no {own}"
 
 

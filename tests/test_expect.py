@@ -168,6 +168,13 @@ def test_several_are_counted() -> None:
     assert (found.outcome, found.seen, found.events) == ("broken", "2 of 3; there was no Redis message", (3, 4))
 
 
+def test_of_several_the_hop_is_the_first_where_some_are_missing() -> None:
+    told = story(APPROVE, "expect notification: {case: odd, times: 2}")
+    found = only(told, SENT, STORED, FRAMED, SENT, answered())
+    assert (found.hop, found.seat) == (ROW, "synapse")
+    assert found.seen == "1 of 2; of what it takes, a stored row, there were 1"
+
+
 def test_order_counts_within_a_kind_unless_it_is_unordered() -> None:
     one, two = "expect publish: {by: aura, case: odd}", "expect publish: {by: aura, case: other}"
     events = (published({**ACTION, "case_id": "case-2"}), published())
@@ -205,6 +212,7 @@ def test_an_expectation_looks_at_what_the_steps_before_it_caused() -> None:
     [
         ((), ANSWER, "synapse", "there was no HTTP answer"),
         ((answered(404),), ANSWER, "synapse", "the call was answered 404"),
+        ((answered(), call(status=401)), ANSWER, "aura", "the call was answered 401"),
         ((answered(None),), ANSWER, "synapse", "the call was answered not at all"),
         ((answered(),), MESSAGE, "aura", "there was no Redis message"),
         ((SENT, answered()), ROW, "synapse", "there was no stored row"),

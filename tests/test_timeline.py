@@ -27,15 +27,22 @@ def other(kind: str, seat: str | None, at: float, **data: Any) -> Event:
     return dataclasses.replace(step("", at=at), kind=kind, seat=seat, data=data)
 
 
+def asked(do: str, at: float, **data: Any) -> Event:
+    return dataclasses.replace(other("hitl_request", "aura", at, do=do, **data), about={"request": "request-1"})
+
+
 STORY = history(
     step("given", at=0, ids={}),
     step("approve", at=1.0, step=0, line=9, case="odd"),
-    other("hitl_request", "aura", 1.0, requestId="request-1"),
+    asked("stored", at=1.0, key="hitl:session:s", ttl=3600, session={"requestId": "request-1"}),
+    asked("stored", at=1.0, key="hitl:request:request-1", ttl=1800, request={"requestId": "request-1"}),
+    asked("waiting", at=1.01, channel="hitl:channel:s", timeout=300.0),
     other("hitl_signal", "synapse", 1.05, channel="hitl:channel:s", wire='{"status": "approved"}'),
     feedback(),
     dataclasses.replace(SENT, seat="aura"),
     STORED,
     FRAMED,
+    dataclasses.replace(step("decided", at=1.25, case="case-1", approved=True), seat="synapse"),
     other(
         "refetch", "workbench", 1.3, viewer="kim", case="c", reason="notification", seen={"documents": {"d": "OPEN"}}
     ),
@@ -71,12 +78,14 @@ def texts(page: str) -> list[str]:
 def test_an_arrow_goes_from_who_told_to_who_was_told() -> None:
     assert [(arrow.source, arrow.target, arrow.label) for arrow in arrows(STORY)] == [
         ("", "", "approve odd"),
-        ("aura", "redis", "hitl:request request-1: asks, and waits"),
+        ("aura", "redis", "asks: hitl:request:request-1"),
+        ("aura", "aura", "waits for 300 s for the answer to request-1"),
         ("synapse", "redis", "hitl:channel:s approved"),
         ("aura", "aura", "feedback: APPROVE “검토 후 승인”"),
         ("aura", "redis", "workbench:case:action 조치 승인됨 case-1 APPROVED"),
         ("redis", "synapse", "row 1 CASE_ACTION 조치 승인됨"),
         ("synapse", "workbench", "notifications CASE_ACTION 조치 승인됨"),
+        ("synapse", "synapse", "decided case-1: approved"),
         ("workbench", "synapse", "kim sees OPEN (notification)"),
         ("synapse", "aura", "POST /aura/action/record → 200"),
         ("synapse", "synapse", "cut"),

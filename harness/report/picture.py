@@ -67,7 +67,8 @@ def _svg(found: Sequence[Arrow], title: str, shown: int) -> str:
     rows = len(head) + len(tail) + (1 if missing else 0)
     width, height = TIMES + LANE * len(lanes) + MARGIN, TOP + ROW * rows + MARGIN
     parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(printable(title))} '
+        f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" '
+        f"aria-label={quoteattr(printable(title))} "
         'xmlns="http://www.w3.org/2000/svg">'
     ]
     for lane in lanes:

@@ -113,9 +113,15 @@ def _refetch(event: Event) -> Arrow:
     return Arrow(event.at, "workbench", "synapse", _label(label), "plain", event.seq)
 
 
-def _hitl_request(event: Event) -> Arrow:
-    request = event.about.get("request") or event.data.get("requestId") or event.data.get("request") or ""
-    return Arrow(event.at, "aura", "redis", _label(f"hitl:request {request}: asks, and waits"), "plain", event.seq)
+def _hitl_request(event: Event) -> Arrow | None:
+    """Of what is stored the request is shown, and not the session beside it."""
+    data, about = event.data, event.about.get("request", "")
+    if data.get("do") == "waiting":
+        waits = f" for {data['timeout']:g} s" if isinstance(data.get("timeout"), (int, float)) else ""
+        return Arrow(event.at, "aura", "aura", _label(f"waits{waits} for the answer to {about}"), "plain", event.seq)
+    if "session" in data:
+        return None
+    return Arrow(event.at, "aura", "redis", _label(f"asks: hitl:request:{about}"), "plain", event.seq)
 
 
 def _hitl_signal(event: Event) -> Arrow:
@@ -151,6 +157,10 @@ def _step(event: Event) -> Arrow | None:
         return None
     if event.data.get("unproven"):
         return Arrow(event.at, "", "", _label(f"{do}: {event.data['unproven']}"), "fault", event.seq)
+    if event.seat in LANES:
+        decision = "approved" if event.data.get("approved") is True else "rejected"
+        label = f"{do} {event.data.get('case', '')}: {decision}" if do == "decided" else do
+        return Arrow(event.at, event.seat or "", event.seat or "", _label(label), "plain", event.seq)
     named = [f"{value}" for key, value in event.data.items() if key in ("case", "about", "request", "seat", "viewer")]
     return Arrow(event.at, "", "", _label(" ".join([do, *named])), "step", event.seq)
 
