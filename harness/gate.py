@@ -8,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import platform
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import IO, Any
 
 import httpx2
 from redis.exceptions import RedisError
 
-from harness import __version__
 from harness.agreement import Agreement, Sample
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
@@ -29,7 +26,7 @@ from harness.generate import Detection, RagRun, Traffic
 from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
 from harness.messages import Outgoing, consumer_messages, ordinary
-from harness.runner import Pair, in_thread, quiet, simulated, stop_if_cancelled
+from harness.runner import Pair, described, in_thread, quiet, simulated, stop_if_cancelled
 from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
 from harness.synapse.settings import Settings as SynapseSettings
 
@@ -249,18 +246,5 @@ class Gate:
 
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
-    return {
-        "harness": __version__,
-        "agreement": agreement.version,
-        "seats": dict.fromkeys(SEATS, "simulated"),
-        "reach": list(REACH),
-        "redis": bus.description,
-        "seed": options.seed,
-        "examples": options.examples,
-        "tolerance": 0.0,
-        "command": list(options.command),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("starlette", "redis", "fakeredis", "schemathesis")},
-        },
-    }
+    told = described(agreement, bus, options.seed, SEATS, REACH, options.command)
+    return {**told, "examples": options.examples}

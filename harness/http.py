@@ -6,6 +6,7 @@ A seat is an ASGI application, so one tap serves every caller, and nothing betwe
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -130,3 +131,22 @@ def headers_of(raw: Any) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
+
+
+async def call(
+    app: App, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+) -> tuple[int, Any]:
+    """Status and JSON of the answer, None for one that is not JSON. What a failed transport raises is an OSError."""
+    import httpx2
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://harness") as client:
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            response = await client.request(method, path, content=content, headers={**kind, **headers})
+        except httpx2.TransportError as error:
+            raise ConnectionError(str(error)) from error
+        try:
+            return response.status_code, response.json()
+        except ValueError:
+            return response.status_code, None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import platform
 import threading
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness import tokens
+from harness import __version__, tokens
+from harness.agreement import Agreement
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
 from harness.aura.app import create_app
@@ -23,8 +26,9 @@ from harness.aura.settings import Settings as AuraSettings
 from harness.bus import HITL_CHANNEL, Bus, Link, Publish, Subscription
 from harness.clock import Clock
 from harness.history import Recorder, encode, ids_of
-from harness.http import App, Tap
+from harness.http import App, Tap, call
 from harness.stomp import Client, record
+from harness.synapse.cases import Action, Cases, Decision
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto, to_json
 from harness.synapse.seat import Synapse
@@ -34,6 +38,8 @@ from harness.synapse.writer import Unwritable
 
 NOTIFICATIONS = "/topic/notifications"
 STOMP_PATH = "/ws/notifications/websocket"
+RECORD = "/aura/action/record"
+BACKEND_TENANT = "7"
 
 T = TypeVar("T")
 
@@ -51,6 +57,8 @@ class Pair:
     aura_link: Link
     """Aura's way to Redis."""
     synapse: Synapse
+    backend: App
+    """Synapse's HTTP side, tapped."""
     link: Link
     """Synapse's way to Redis."""
     publish: Publish
@@ -80,13 +88,26 @@ async def simulated(
     actions = Actions(publishers, _tapped(feedback_writer(aura.hitl_feedback_log_path), recorder), clock)
     approvals = Approvals(aura, TappedLink(aura_link, recorder, aura.hitl_timeout_seconds), actions, clock)
     store = TappedStore(synapse.notification_database_path, recorder)
+    cases = TappedCases(synapse.notification_database_path, synapse.action_approved_status, recorder)
+    endpoint = _aura(aura, actions, recorder, clock)
+    backend = Synapse(
+        synapse,
+        connect,
+        clock,
+        seed,
+        store=store,
+        cases=cases,
+        on_failure=failed,
+        publish=link.publish,
+        keep=link.store,
+        fetch=link.fetch,
+        record=partial(_recorded_at, endpoint, aura, clock),
+    )
     try:
-        async with (
-            Synapse(synapse, connect, clock, seed, store=store, on_failure=failed) as seat,
-            _watched(seat, recorder),
-        ):
+        async with backend as seat, _watched(seat, recorder):
             yield Pair(
-                aura=_aura(aura, actions, recorder, clock),
+                aura=endpoint,
+                backend=Tap(seat.app, recorder, clock, lambda authorization: {}, "synapse"),
                 publishers=publishers,
                 approvals=approvals,
                 aura_link=aura_link,
@@ -97,6 +118,27 @@ async def simulated(
     finally:
         await approvals.close()
         store.close()
+        cases.close()
+
+
+def described(
+    agreement: Agreement, bus: Bus, seed: int, seats: Sequence[str], reach: Sequence[str], command: Sequence[str]
+) -> dict[str, Any]:
+    """What the first event of a history says of its run."""
+    return {
+        "harness": __version__,
+        "agreement": agreement.version,
+        "seats": dict.fromkeys(seats, "simulated"),
+        "reach": list(reach),
+        "redis": bus.description,
+        "seed": seed,
+        "tolerance": 0.0,
+        "command": list(command),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("starlette", "redis", "fakeredis", "schemathesis")},
+        },
+    }
 
 
 async def quiet(recorder: Recorder, seconds: float) -> None:
@@ -190,6 +232,35 @@ class TappedLink:
 def _case_of(request: Mapping[str, Any]) -> object:
     context = request.get("context")
     return (context.get("caseId") or context.get("case_id")) if isinstance(context, dict) else None
+
+
+class TappedCases(Cases):
+    """Records each decision once it is committed."""
+
+    def __init__(self, path: Path | None, approved_status: str, recorder: Recorder) -> None:
+        super().__init__(path, approved_status)
+        self._recorder = recorder
+
+    def decide(self, decision: Decision, now: Instant) -> Action:
+        action = super().decide(decision, now)
+        data = {
+            "do": "decided",
+            "case": decision.case_id,
+            "document": decision.doc_key,
+            "approved": decision.approved,
+            "request": decision.request_id,
+            "tenant": decision.tenant_id,
+        }
+        about = {"case": decision.case_id, "request": decision.request_id}
+        self._recorder.record("step", data, seat="synapse", about=about)
+        return action
+
+
+async def _recorded_at(endpoint: App, settings: AuraSettings, clock: Clock, body: dict[str, object]) -> int:
+    """How the backend calls Aura's record endpoint. Gives the status."""
+    token = tokens.mint(settings.jwt_secret, BACKEND_TENANT, clock.now(), user="backend")
+    status, _ = await call(endpoint, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
+    return status
 
 
 def _as_json(saved: NotificationDto) -> Any:

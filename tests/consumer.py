@@ -47,7 +47,7 @@ class Consumer:
             check_columns(dto)
             body = to_json(dto.stored(index, now))
         except (Unreadable, Unstorable, Unwritable) as error:
-            data = {"channel": channel, "wire": encode(wire), "error": str(error)}
+            data: dict[str, Any] = {"channel": channel, "wire": encode(wire), "error": str(error)}
             yield fault("listener-failed", at=at, **data)
             return
         value = self.changed(json.loads(body))

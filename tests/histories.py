@@ -22,7 +22,17 @@ Json = dict[str, Any]
 
 AGREEMENT = agreement.load()
 START = datetime(2026, 2, 11, 14, 30, tzinfo=UTC)
-REACH = ("http", "redis", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl", "trigger:action", "stomp", "rest")
+REACH = (
+    "http",
+    "redis",
+    "feedback",
+    "trigger:detect",
+    "trigger:rag",
+    "trigger:hitl",
+    "trigger:action",
+    "stomp",
+    "rest",
+)
 
 DIRECT = "/aura/action/record"
 GATEWAY = "/api/aura/action/record"

@@ -322,7 +322,8 @@ def _best(
         follows = sum(line.event.seq < thing.event.seq for line in logged.get(cause.event.seq, ())) > count
         within = cause.within(thing.event.at)
         alike = -cause.differs(thing)
-        return (here, cause.due and not count, alike, follows, within, cause.exchange is not None, cause.due)
+        free = cause.possible and not count
+        return (here, cause.due and not count, alike, free, follows, within, cause.exchange is not None, cause.due)
 
     return max(candidates, key=rank)
 

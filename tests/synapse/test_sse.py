@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import httpx2
 import pytest
-from virtual_loop import run
 
 from harness.asgi_websocket import open_asgi_websocket
 from harness.stomp import Client
@@ -21,6 +20,7 @@ from harness.synapse.notification import NotificationDto
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings
 from harness.synapse.sse import BUFFER_LIMIT, EventStreams
+from harness.virtual import run
 from synapse.feeds import ALERT, NOW, Feed, Stopped, always
 from synapse.streams import Stream, open_stream
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from virtual_loop import run
 
 from harness.asgi_websocket import open_asgi_websocket
 from harness.stomp import ChannelClosedError
 from harness.synapse.broker import SimpleBroker
+from harness.virtual import run
 from harness.workbench.sources import TOPIC, EventStream, Notification, Source, polling, sse, stomp
 from workbench.fakes import Stage, dto, settled
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from virtual_loop import run
 
+from harness.virtual import run
 from harness.workbench.sources import polling
 from workbench.fakes import CASE_PATH, DOCUMENT, DOCUMENT_PATH, RECENT_PATH, Backend, Stage, dto, settled
 

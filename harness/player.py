@@ -1,0 +1,354 @@
+"""Plays one scenario, step by step, against the simulated systems, and writes down what happens.
+
+In process, on the embedded Redis, time is virtual; on a real Redis the same file takes wall time. Nothing is judged here:
+the player only looks at whether an expectation is met yet, to know how long to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness import expect, tokens
+from harness.asgi_stream import open_asgi_stream
+from harness.asgi_websocket import open_asgi_websocket
+from harness.aura.hitl import ApprovalRequest, channel_of, key_of
+from harness.bus import Bus
+from harness.clock import Clock
+from harness.history import Recorder
+from harness.http import call
+from harness.runner import RECORD, STOMP_PATH, Pair, quiet
+from harness.scenario import Scenario, Step, wire
+from harness.workbench.sources import Source, polling, sse, stomp
+from harness.workbench.viewer import Refetch, Viewer
+
+STREAM = "/api/synapse/notifications/stream"
+TENANT = 7
+
+Ids = dict[str, dict[str, list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take: the configured HITL timeout, the smallest step of time, what counts as quiet, and how long an
+    expectation is waited for. All in seconds."""
+
+    timeout: float
+    tick: float
+    settle: float
+    patience: float
+
+
+VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0)
+
+
+def wall(timeout: float) -> Pace:
+    return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0)
+
+
+class Player:
+    def __init__(
+        self,
+        scenario: Scenario,
+        run: str,
+        pair: Pair,
+        bus: Bus,
+        recorder: Recorder,
+        clock: Clock,
+        secret: str,
+        pace: Pace,
+    ) -> None:
+        self._scenario = scenario
+        self._run = run
+        self._pair = pair
+        self._bus = bus
+        self._recorder = recorder
+        self._clock = clock
+        self._secret = secret
+        self._pace = pace
+        self._ids = _allocated(scenario, run)
+        self._viewers: dict[str, Viewer] = {}
+
+    async def play(self) -> None:
+        self._given()
+        async with AsyncExitStack() as open_viewers:
+            open_viewers.push_async_callback(self._close_all)
+            for viewer in self._scenario.given.viewers.values():
+                if viewer.open:
+                    await self._open(viewer.name)
+            for index, step in enumerate(self._scenario.steps):
+                if step.expects:
+                    self._begin(index, step)
+                    await self._expect(step)
+                else:
+                    await self._do(index, step)
+            await quiet(self._recorder, self._pace.settle)
+
+    # ---- What is there before the story -------------------------------------------------------------------------
+
+    def _given(self) -> None:
+        self._recorder.record("step", {"do": "given", "scenario": self._scenario.name, "ids": self._ids})
+        documents: dict[str, list[str]] = {}
+        for document in self._scenario.given.documents.values():
+            for case, key in zip(self._ids["cases"][document.case], self._ids["documents"][document.name], strict=True):
+                documents.setdefault(case, []).append(key)
+        for case in self._scenario.given.cases.values():
+            for case_id in self._ids["cases"][case.name]:
+                self._pair.synapse.cases.create(case.tenant, case_id, documents.get(case_id, ()))
+
+    # ---- Doing -----------------------------------------------------------------------------------------------------
+
+    async def _do(self, index: int, step: Step) -> None:
+        begin = partial(self._begin, index, step)
+        arguments = step.arguments
+        match step.verb:
+            case "detect":
+                told = {"severity": arguments["severity"], "score": arguments["score"]}
+                causes = [{"case_id": case, **told} for case in self._cases(step)]
+                self._cause(begin, "detect", causes)
+                created = self._pair.publishers.case_created
+                await self._all(created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
+            case "rag":
+                told = {"chunks_added": arguments["chunks"], "succeeded": arguments["succeeded"]}
+                (document,) = self._ids["rag"][arguments["document"]]
+                begin(rag_document_id=document, **told)
+                await self._pair.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
+            case "request approval":
+                begin()
+                await self._all(self._pair.approvals.ask(request) for request in self._requests(step))
+            case "expire":
+                (request,) = self._ids["requests"][arguments["request"]]
+                begin(key=key_of(request))
+                await self._bus.delete(key_of(request))
+            case "approve" | "reject":
+                begin()
+                await (self._decide(step) if arguments["by"] == "api" else self._signal(step))
+            case "record":
+                begin()
+                await self._all(map(self._record, self._bodies(step)))
+            case "publish":
+                message = wire(arguments, {name: self._id(of) for name, of in arguments.get("ids", {}).items()})
+                begin(about=arguments["about"], readable=arguments["readable"])
+                await self._pair.publish(arguments["channel"], message)
+            case "open viewer" | "close viewer":
+                begin()
+                await (self._open if step.verb == "open viewer" else self._close)(arguments["viewer"])
+            case "cut" | "restore":
+                begin()
+                await self._connection(step)
+            case "stop redis" | "start redis":
+                begin()
+                await self._redis(step.verb == "stop redis")
+            case "wait":
+                begin()
+                await asyncio.sleep(arguments["for"].within(timeout=self._pace.timeout, tick=self._pace.tick))
+            case verb:
+                raise AssertionError(f"no way to play {verb}")
+
+    def _begin(self, index: int, step: Step, **more: object) -> None:
+        self._recorder.record("step", {"do": step.verb, "step": index, "line": step.line, **more})
+
+    def _cause(self, begin: Callable[..., None], do: str, causes: Sequence[Mapping[str, Any]]) -> None:
+        """One event each; the first is also the beginning of the step."""
+        first, *others = causes
+        begin(**first)
+        for other in others:
+            self._recorder.record("step", {"do": do, **other})
+
+    async def _all(self, several: Iterable[Awaitable[Any]]) -> None:
+        await asyncio.gather(*several)
+
+    def _cases(self, step: Step) -> list[str]:
+        return self._ids["cases"][step.arguments["case"]]
+
+    def _id(self, name: str) -> str:
+        known = (self._ids[kind].get(name) for kind in ("cases", "documents", "requests"))
+        return next(ids[0] for ids in known if ids)
+
+    def _document(self, step: Step, index: int) -> str | None:
+        name = step.arguments.get("document")
+        return None if name is None else self._ids["documents"][name][index]
+
+    def _tenant(self, case: str) -> int:
+        return self._scenario.given.cases[case].tenant
+
+    def _requests(self, step: Step) -> list[ApprovalRequest]:
+        arguments = step.arguments
+        return [
+            ApprovalRequest(
+                request_id=request,
+                session_id=self._session(arguments.get("session"), request),
+                user_id=arguments["user"],
+                tenant_id=str(self._tenant(arguments["case"])),
+                context={"caseId": case, **({"docKey": key} if (key := self._document(step, index)) else {})},
+            )
+            for index, (case, request) in enumerate(
+                zip(self._cases(step), self._ids["requests"][arguments["request"]], strict=True)
+            )
+        ]
+
+    def _session(self, name: str | None, request: str) -> str:
+        return f"{self._run}-session-{name}" if name else f"{request}-session"
+
+    async def _decide(self, step: Step) -> None:
+        arguments = step.arguments
+        calls = []
+        for index, case in enumerate(self._cases(step)):
+            body = {"executor_id": arguments["user"], "comment": arguments.get("comment")}
+            body["doc_key"] = self._document(step, index)
+            path = f"/api/synapse/actions/{case}/{step.verb}"
+            calls.append(self._post(path, _present(body), self._tenant(arguments["case"])))
+        await self._all(calls)
+
+    async def _signal(self, step: Step) -> None:
+        """By the backend, which knows the request; or directly, for whatever session is named."""
+        arguments = step.arguments
+        requests = self._ids["requests"].get(arguments["request"], [f"{self._run}-{arguments['request']}"])
+        if "session" in arguments:
+            for request in requests:
+                channel = channel_of(self._session(arguments["session"], request))
+                await self._pair.publish(channel, self._signal_of(step, request))
+            return
+        body = _present({"userId": arguments["user"], "reason": arguments.get("reason")})
+        await self._all(self._post(f"/api/aura/hitl/{step.verb}/{request}", body, TENANT) for request in requests)
+
+    def _signal_of(self, step: Step, request: str) -> bytes:
+        kind = {"approve": ("approval", "approved"), "reject": ("rejection", "rejected")}[step.verb]
+        signal = {"type": kind[0], "requestId": request, "status": kind[1], "reason": step.arguments.get("reason")}
+        signal["timestamp"] = int(self._clock.now().timestamp())
+        return json.dumps(_present(signal), ensure_ascii=False).encode()
+
+    def _bodies(self, step: Step) -> list[dict[str, Any]]:
+        arguments = step.arguments
+        bodies = []
+        for index, case in enumerate(self._cases(step)):
+            named = self._ids["requests"].get(arguments.get("request", ""))
+            body = {
+                "case_id": case,
+                "request_id": named[index] if named else f"{case}-record",
+                "executor_id": arguments["user"],
+                "approved": arguments["approved"],
+                "comment": arguments.get("comment"),
+                "doc_key": self._document(step, index),
+            }
+            bodies.append(_present(body))
+        return bodies
+
+    # ---- Calls -----------------------------------------------------------------------------------------------------
+
+    async def _record(self, body: Mapping[str, Any]) -> int:
+        token = tokens.mint(self._secret, str(TENANT), self._clock.now())
+        status, _ = await call(self._pair.aura, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
+        return status
+
+    async def _post(self, path: str, body: Mapping[str, Any], tenant: int) -> None:
+        await call(self._pair.backend, "POST", path, body, {"X-Tenant-ID": str(tenant)})
+
+    async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
+        return await call(self._pair.backend, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+
+    # ---- Connections -------------------------------------------------------------------------------------------------
+
+    async def _open(self, name: str) -> None:
+        given = self._scenario.given.viewers[name]
+        case = self._ids["cases"][given.shows][0] if given.shows else ""
+
+        def refetched(refetch: Refetch) -> None:
+            self._recorder.record("refetch", refetch.as_json(), seat="workbench", about={"case": refetch.case})
+
+        def changed(what: str) -> None:
+            self._recorder.record("fault", {"do": what, "viewer": name}, seat="workbench")
+
+        fetch = partial(self._fetch, given.tenant)
+        source = self._source(given.by, name)
+        viewer = Viewer(name, given.tenant, case, source, fetch, self._clock, on_refetch=refetched, on_change=changed)
+        await viewer.open()
+        self._viewers[name] = viewer
+        told = {"viewer": name, "case": case, "tenant": given.tenant, "source": given.by}
+        self._recorder.record("step", {"do": "open-viewer", **told})
+
+    def _source(self, by: str, name: str) -> Source:
+        synapse = self._pair.synapse
+        if by == "stomp":
+            return stomp(lambda: open_asgi_websocket(synapse.app, STOMP_PATH), name=name, confirm=synapse.broker.holds)
+        return sse(lambda: open_asgi_stream(synapse.app, STREAM)) if by == "sse" else polling()
+
+    async def _close(self, name: str) -> None:
+        self._recorder.record("step", {"do": "close-viewer", "viewer": name})
+        await self._viewers.pop(name).close()
+
+    async def _close_all(self) -> None:
+        for name in tuple(self._viewers):
+            await self._close(name)
+
+    async def _connection(self, step: Step) -> None:
+        if "viewer" in step.arguments:
+            viewer = self._viewers[step.arguments["viewer"]]
+            await (viewer.cut if step.verb == "cut" else viewer.restore)()
+            return
+        link = {"aura": self._pair.aura_link, "synapse": self._pair.link}[step.arguments["seat"]]
+        if step.verb == "cut":
+            await quiet(self._recorder, self._pace.settle)
+        await (link.cut if step.verb == "cut" else link.restore)()
+
+    async def _redis(self, stop: bool) -> None:
+        """The embedded one is gone for both seats; what the run itself sees of it stays."""
+        for link in (self._pair.aura_link, self._pair.link):
+            await (link.cut if stop else link.restore)()
+
+    # ---- Expecting ---------------------------------------------------------------------------------------------------
+
+    async def _expect(self, step: Step) -> None:
+        """Waits until it is met, or no longer; then until all is quiet."""
+        await quiet(self._recorder, self._pace.settle)
+        await self._look(step)
+        deadline = self._clock.elapsed() + self._pace.patience
+        while not self._met(step) and self._clock.elapsed() < deadline:
+            await asyncio.sleep(self._pace.tick)
+            await quiet(self._recorder, self._pace.settle)
+
+    async def _look(self, step: Step) -> None:
+        for part in step.expectations:
+            if part.verb == "expect document":
+                name = part.arguments["document"]
+                tenant = self._tenant(self._scenario.given.documents[name].case)
+                for key in self._ids["documents"][name]:
+                    await self._fetch(tenant, f"/api/synapse/documents/{key}")
+
+    def _met(self, step: Step) -> bool:
+        parts = {part.where for part in step.expectations if " no " not in part.verb and part.verb != "expect document"}
+        if not parts:
+            return True
+        judged = expect.judge(self._scenario, self._recorder.history())
+        return all(each.outcome == "kept" for each in judged if each.step.where in parts)
+
+
+def _allocated(scenario: Scenario, run: str) -> Ids:
+    """An id for every name of the story; of a case with copies, and of what belongs to it, as many as there are."""
+    ids: Ids = {"cases": {}, "documents": {}, "requests": {}, "rag": {}, "actions": {}}
+
+    def several(name: str, count: int) -> list[str]:
+        return [f"{run}-{name}" if count == 1 else f"{run}-{name}-{number}" for number in range(1, count + 1)]
+
+    for case in scenario.given.cases.values():
+        ids["cases"][case.name] = several(case.name, case.copies)
+        ids["actions"][case.name] = [f"action-{each}" for each in ids["cases"][case.name]]
+    for document in scenario.given.documents.values():
+        ids["documents"][document.name] = several(document.name, scenario.given.cases[document.case].copies)
+    for step in scenario.steps:
+        arguments = step.arguments
+        if step.verb == "rag":
+            ids["rag"][arguments["document"]] = several(arguments["document"], 1)
+        elif step.verb in ("request approval", "record") and "request" in arguments:
+            count = len(ids["cases"][arguments["case"]])
+            ids["requests"].setdefault(arguments["request"], several(arguments["request"], count))
+    return ids
+
+
+def _present(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}

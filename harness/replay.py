@@ -1,0 +1,141 @@
+"""Plays scenarios, each on systems of its own, and judges them: their expectations, and all clauses."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import expect, virtual
+from harness.agreement import Agreement
+from harness.bus import open_bus
+from harness.checks import judge
+from harness.clock import Clock, VirtualClock, WallClock
+from harness.expect import Judged
+from harness.gate import Settings
+from harness.history import FINISHED, History, Recorder
+from harness.player import VIRTUAL, Pace, Player, wall
+from harness.runner import described, simulated
+from harness.scenario import Scenario
+from harness.verdict import Verdict
+
+SEATS = ("aura", "synapse", "workbench")
+REACH = (
+    "http",
+    "redis",
+    "stomp",
+    "rest",
+    "feedback",
+    "trigger:detect",
+    "trigger:rag",
+    "trigger:hitl",
+    "trigger:action",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One scenario, played: its history, what became of its expectations and of the clauses, and how long it took."""
+
+    scenario: Scenario
+    history: History
+    expectations: tuple[Judged, ...]
+    verdicts: tuple[Verdict, ...]
+    seconds: float
+    """Of wall time."""
+
+    @property
+    def virtual_seconds(self) -> float:
+        return self.history[-1].at
+
+    @property
+    def broken(self) -> bool:
+        return any(each.outcome == "broken" for each in (*self.expectations, *self._musts))
+
+    @property
+    def unproven(self) -> bool:
+        return any(each.outcome == "unproven" for each in self.expectations)
+
+    @property
+    def _musts(self) -> Iterator[Verdict]:
+        return (verdict for verdict in self.verdicts if verdict.level == "must")
+
+
+def play_all(
+    agreement: Agreement,
+    scenarios: Sequence[Scenario],
+    settings: Settings,
+    *,
+    seed: int = 1,
+    redis_url: str | None = None,
+    timeout: float = 2.0,
+    folder: Path | None = None,
+    command: Sequence[str] = ("aura-harness", "replay"),
+    told: Callable[[Played], None] = lambda played: None,
+) -> tuple[Played, ...]:
+    """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
+    one. Histories go into `folder`, a file each. Raises HarnessError when Redis cannot be worked with.
+    """
+    played = []
+    for scenario in scenarios:
+        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, folder, command))
+        told(played[-1])
+    return tuple(played)
+
+
+def _play(
+    agreement: Agreement,
+    scenario: Scenario,
+    settings: Settings,
+    seed: int,
+    redis_url: str | None,
+    timeout: float,
+    folder: Path | None,
+    command: Sequence[str],
+) -> Played:
+    began = time.monotonic()
+    pace = VIRTUAL if redis_url is None else wall(timeout)
+    pace = dataclasses.replace(pace, timeout=settings.aura.hitl_timeout_seconds) if redis_url is None else pace
+    run = _run(agreement, scenario, settings, seed, redis_url, pace, folder, command)
+    history = virtual.run(run) if redis_url is None else asyncio.run(run)
+    return Played(
+        scenario=scenario,
+        history=history,
+        expectations=expect.judge(scenario, history),
+        verdicts=judge(agreement, history),
+        seconds=time.monotonic() - began,
+    )
+
+
+async def _run(
+    agreement: Agreement,
+    scenario: Scenario,
+    settings: Settings,
+    seed: int,
+    redis_url: str | None,
+    pace: Pace,
+    folder: Path | None,
+    command: Sequence[str],
+) -> History:
+    clock: Clock = VirtualClock() if redis_url is None else WallClock()
+    aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
+    publishes = bool(scenario.given.settings.get("backend_publishes"))
+    synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes)
+    name = f"r{seed}-{scenario.name}"
+    out = (folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if folder else None
+    try:
+        recorder = Recorder(clock, out)
+        async with open_bus(redis_url) as bus:
+            repeats = (*command, scenario.name)
+            recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats))
+            async with simulated(bus, recorder, clock, seed, aura, synapse) as pair:
+                await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace).play()
+                bus.must_have_listened()
+            recorder.record("step", {"do": FINISHED})
+    finally:
+        if out is not None:
+            out.close()
+    return recorder.history()
