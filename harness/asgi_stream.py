@@ -59,9 +59,8 @@ async def open_asgi_stream(app: App, path: str) -> AsyncIterator[AsyncIterator[b
 
     running = asyncio.create_task(run(), name=f"stream {path}")
     try:
-        await asyncio.wait({running, stream.status}, return_when=asyncio.FIRST_COMPLETED)
-        status = stream.status.result() if stream.status.done() else None
         first = await stream.body.get()
+        status = stream.status.result() if stream.status.done() else None
         if status != 200 or first is None:
             raise ConnectionError(f"{path} was answered {status}")
         yield _read(first, stream.body)

@@ -152,7 +152,8 @@ class Link:
     async def restore(self) -> None:
         """Returns when the seat has subscribed again."""
         self._open.set()
-        await self._whole.wait()
+        if self._told != "cut" or self._missing:
+            await self._whole.wait()
         self._tell("restored")
 
     async def _subscribe(self, names: tuple[str, ...], *, exact: bool) -> Subscription:

@@ -1,7 +1,7 @@
 """Plays one scenario, step by step, against the simulated systems, and writes down what happens.
 
-In process, on the embedded Redis, time is virtual; on a real Redis the same file takes wall time. Nothing is judged here:
-the player only looks at whether an expectation is met yet, to know how long to wait.
+In process, on the embedded Redis, time is virtual; on a real Redis the same file takes wall time. Nothing is judged
+here: the player only looks at whether an expectation is met yet, to know how long to wait.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from harness.workbench.viewer import Refetch, Viewer
 
 STREAM = "/api/synapse/notifications/stream"
 TENANT = 7
+AFTERWARDS = 0.2
+"""Seconds after the last step in which what is due may still come."""
 
 Ids = dict[str, dict[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long things take: the configured HITL timeout, the smallest step of time, what counts as quiet, and how long an
-    expectation is waited for. All in seconds."""
+    """How long things take, in seconds: the configured HITL timeout, the smallest step of time, what counts as quiet,
+    and how long an expectation is waited for."""
 
     timeout: float
     tick: float
@@ -87,6 +89,7 @@ class Player:
                     await self._expect(step)
                 else:
                     await self._do(index, step)
+            await asyncio.sleep(AFTERWARDS)
             await quiet(self._recorder, self._pace.settle)
 
     # ---- What is there before the story -------------------------------------------------------------------------
@@ -97,9 +100,9 @@ class Player:
         for document in self._scenario.given.documents.values():
             for case, key in zip(self._ids["cases"][document.case], self._ids["documents"][document.name], strict=True):
                 documents.setdefault(case, []).append(key)
-        for case in self._scenario.given.cases.values():
-            for case_id in self._ids["cases"][case.name]:
-                self._pair.synapse.cases.create(case.tenant, case_id, documents.get(case_id, ()))
+        for given in self._scenario.given.cases.values():
+            for case_id in self._ids["cases"][given.name]:
+                self._pair.synapse.cases.create(given.tenant, case_id, documents.get(case_id, ()))
 
     # ---- Doing -----------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ class Played:
 
     @property
     def broken(self) -> bool:
-        return any(each.outcome == "broken" for each in (*self.expectations, *self._musts))
+        outcomes = {each.outcome for each in self.expectations} | {verdict.outcome for verdict in self._musts}
+        return "broken" in outcomes
 
     @property
     def unproven(self) -> bool:
