@@ -49,7 +49,7 @@ def test_a_gate_says_what_ran_and_what_it_proved(capsys: pytest.CaptureFixture[s
     assert lines[3].startswith("redis      embedded (fakeredis ")
     assert lines[6] == "aura  34 kept, 9 unproven"
     assert "  unproven must   refetch.showing   no such seat yet" in lines
-    assert "  unproven must   hitl.deadline                  out of reach: needs trigger:hitl" in lines
+    assert "  unproven must   action.aura-writes-neither   out of reach: needs trigger:action" in lines
     assert lines[-1] == (
         "51 kept, 0 broken, 14 unproven: every must in reach is kept (exit 0); "
         "aura and synapse simulated: this is a self-test"

@@ -139,7 +139,7 @@ def _approval(history: History, stored: Event, waiting: Event, signals: Sequence
         decisions=decisions,
         strange=tuple(each for each in before if each.session == session and each.request != request),
         elsewhere=tuple(each for each in before if each.session != session),
-        due=_recordable(history, stored, decisions[0].at) and decisions[-1].at + grace <= history[-1].at,
+        due=_recordable(history, stored, decisions[0].at) and decisions[-1].at <= _seen_until(history),
     )
 
 
@@ -152,6 +152,11 @@ def _decisions(own: Sequence[Signal], deadline: float, grace: float) -> tuple[De
     if answer.at < deadline - grace:
         return (answer,)
     return (answer, late) if answer.at <= deadline else (late, answer)
+
+
+def _seen_until(history: History) -> float:
+    """When what was decided must have been recorded: a run that was interrupted had no time for its last events."""
+    return history[-1].at - (0.0 if history.complete else GRACE)
 
 
 def _recordable(history: History, stored: Event, at: float) -> bool:
