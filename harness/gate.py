@@ -253,6 +253,7 @@ def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, An
         "seed": options.seed,
         "examples": options.examples,
         "tolerance": 0.0,
+        "time": "wall",
         "command": list(options.command),
         "versions": {
             "python": platform.python_version(),

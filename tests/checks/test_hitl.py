@@ -228,6 +228,10 @@ def test_nothing_has_to_be_recorded(events: Events) -> None:
     assert broken(*events) == set()
 
 
+def test_a_timeout_before_its_deadline_is_told_also_where_the_run_ended_before() -> None:
+    assert broken(*ASKED, *timed_out(200.0), step("finished", at=210.0)) == {"hitl.deadline"}
+
+
 def test_what_expired_later_had_to_be_recorded() -> None:
     events = (*ASKED, answered(), step("expire", at=1.5, key="hitl:request:request-1"), END)
     assert "hitl.approve-recorded" in broken(*events)
