@@ -341,10 +341,8 @@ def _embedded() -> Bus:
     import fakeredis
 
     server = fakeredis.FakeServer()
-    return Bus(
-        fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS),
-        f"embedded (fakeredis {fakeredis.__version__})",
-    )
+    client = fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS)
+    return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 
 
 async def _connected(url: str) -> Bus:

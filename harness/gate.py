@@ -246,5 +246,5 @@ class Gate:
 
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
-    told = described(agreement, bus, options.seed, SEATS, REACH, options.command)
+    told = described(agreement, bus, options.seed, SEATS, REACH, options.command, time="wall")
     return {**told, "examples": options.examples}

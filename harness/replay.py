@@ -130,8 +130,8 @@ async def _run(
     try:
         recorder = Recorder(clock, out)
         async with open_bus(redis_url) as bus:
-            repeats = (*command, scenario.name)
-            recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats))
+            repeats, kind = (*command, scenario.name), "virtual" if redis_url is None else "wall"
+            recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats, time=kind))
             async with simulated(bus, recorder, clock, seed, aura, synapse) as pair:
                 await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace).play()
                 bus.must_have_listened()

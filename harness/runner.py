@@ -122,9 +122,16 @@ async def simulated(
 
 
 def described(
-    agreement: Agreement, bus: Bus, seed: int, seats: Sequence[str], reach: Sequence[str], command: Sequence[str]
+    agreement: Agreement,
+    bus: Bus,
+    seed: int,
+    seats: Sequence[str],
+    reach: Sequence[str],
+    command: Sequence[str],
+    *,
+    time: str,
 ) -> dict[str, Any]:
-    """What the first event of a history says of its run."""
+    """What the first event of a history says of its run. `time` is `wall` or `virtual`."""
     return {
         "harness": __version__,
         "agreement": agreement.version,
@@ -133,6 +140,7 @@ def described(
         "redis": bus.description,
         "seed": seed,
         "tolerance": 0.0,
+        "time": time,
         "command": list(command),
         "versions": {
             "python": platform.python_version(),

@@ -267,8 +267,8 @@ def broadcast(
     return _event("broadcast", at, {**data, "body": encode(_wire(notification))}, seat="synapse")
 
 
-def fault(do: str, *, at: float = 1.2, seat: str = "synapse", **data: Any) -> Event:
-    return _event("fault", at, {"do": do, **data}, seat=seat)
+def fault(do: str, *, at: float = 1.2, **data: Any) -> Event:
+    return _event("fault", at, {"do": do, **data}, seat="synapse")
 
 
 DETECTED = step("detect", at=2.0, case_id="case-2", severity="HIGH", score=0.85)

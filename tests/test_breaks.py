@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ from harness import gate, runner
 from harness.agreement import Agreement
 from harness.aura import access, app, body, publishers
 from harness.aura.actions import Actions
+from harness.aura.hitl import TIMED_OUT, ApprovalRequest, Approvals, Listening, channel_of
 from harness.aura.publishers import Action, Publishers
 from harness.aura.settings import Settings
+from harness.bus import Link
 from harness.checks import judge
 from harness.gate import Options
 
@@ -28,8 +30,15 @@ Message = dict[str, Any]
 
 
 def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
-    options = Options(examples=12, without=frozenset({"messages", "gap", "schemathesis"}), quiet=0.01)
+    options = Options(examples=12, without=frozenset({"approvals", "messages", "gap", "schemathesis"}), quiet=0.01)
     history = asyncio.run(gate.run(agreed, options, gate.Settings(settings or Settings())))
+    assert history.complete
+    return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
+
+
+def broken_with_approvals(agreed: Agreement) -> set[str]:
+    without = frozenset({"messages", "gap", "schemathesis"})
+    history = asyncio.run(gate.run(agreed, Options(examples=1, without=without, quiet=0.01), gate.Settings()))
     assert history.complete
     return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
 
@@ -377,3 +386,167 @@ def test_a_renamed_channel_setting_loses_every_action(agreed: Agreement) -> None
 def test_rag_on_the_channel_of_alerts_is_misplaced(agreed: Agreement) -> None:
     settings = Settings(workbench_rag_status_channel="workbench:alert")
     assert broken_by(agreed, settings) == {"publish.rag-success", "publish.channel-category"}
+
+
+def outcome_not_awaited(patch: Patch) -> None:
+    """As it was deployed once: the stream went on happily."""
+
+    async def outcome(self: Approvals, request: ApprovalRequest, listening: Listening, deadline: float) -> None:
+        signal = await self._signal(channel_of(request.session_id), listening, deadline)
+        action = await self._action(request.request_id, signal)
+        if action is not None:
+            self._actions.record(action)  # type: ignore[unused-coroutine]
+
+    patch.setattr(Approvals, "_outcome", outcome)
+
+
+def patience(patch: Patch, part: float) -> None:
+    """Waits for this part of the time."""
+    signal = Approvals._signal
+
+    async def other(self: Approvals, channel: str, listening: Listening, deadline: float) -> Any:
+        return await signal(self, channel, listening, deadline - (1 - part) * self._timeout)
+
+    patch.setattr(Approvals, "_signal", other)
+
+
+def on_timeout(patch: Patch, change: Callable[[Action], tuple[Action, ...]]) -> None:
+    """Replace what is recorded of a timeout."""
+    record = Actions.record
+
+    async def other(self: Actions, action: Action) -> None:
+        for each in change(action) if action.comment == TIMED_OUT else (action,):
+            await record(self, each)
+
+    patch.setattr(Actions, "record", other)
+
+
+def executor_of_another_request(patch: Patch) -> None:
+    action_of, executors = Approvals._action, ["h1-user-0000"]
+
+    async def previous(self: Approvals, request_id: str, signal: Any) -> Action | None:
+        action = await action_of(self, request_id, signal)
+        if action is None:
+            return None
+        executors.append(action.executor_id)
+        return replace(action, executor_id=executors[-2])
+
+    patch.setattr(Approvals, "_action", previous)
+
+
+@dataclass
+class Taking:
+    """What of all that is heard is taken for an answer."""
+
+    inner: Listening
+    takes: Callable[[str, bytes], bool]
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
+        async for channel, wire in self.inner:
+            if self.takes(channel, wire):
+                yield channel, wire
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+def listening(patch: Patch, listen: Callable[[Link, str, bytes], Awaitable[Any]]) -> None:
+    """Replace how Aura listens on the channel for the answer to a request."""
+    asked: dict[str, bytes] = {}
+    ask = Approvals.ask
+
+    async def remembered(self: Approvals, request: ApprovalRequest) -> Any:
+        asked[channel_of(request.session_id)] = request.request_id.encode()
+        return await ask(self, request)
+
+    patch.setattr(Approvals, "ask", remembered)
+    patch.setattr(Link, "listen", lambda self, channel: listen(self, channel, asked[channel]))
+
+
+def any_session_answers(patch: Patch) -> None:
+    async def everywhere(link: Link, own: str, request: bytes) -> Any:
+        heard = await link.subscribe("hitl:channel:*")
+        return Taking(heard, lambda channel, wire: channel == own or request in wire)
+
+    listening(patch, everywhere)
+
+
+def only_its_request_is_answered(patch: Patch) -> None:
+    """No deviation: what the agreement would like to have."""
+    listen = Link.listen
+
+    async def compared(link: Link, own: str, request: bytes) -> Any:
+        return Taking(await listen(link, own), lambda channel, wire: request in wire)
+
+    listening(patch, compared)
+
+
+def stored_after_listening(patch: Patch) -> None:
+    async def ask(self: Approvals, request: ApprovalRequest) -> Any:
+        heard = await self._redis.listen(channel_of(request.session_id))
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        await self._store(request)
+        return asyncio.create_task(self._outcome(request, heard, deadline))
+
+    patch.setattr(Approvals, "ask", ask)
+
+
+def document_forgotten(patch: Patch) -> None:
+    line = Actions._line
+    patch.setattr(Actions, "_line", lambda self, action: line(self, replace(action, doc_key=None)))
+
+
+APPROVALS: dict[str, tuple[Callable[[Patch], None], set[str]]] = {
+    "the outcome is not awaited": (
+        outcome_not_awaited,
+        {"hitl.approve-recorded", "hitl.reject-recorded", "hitl.timeout-recorded", "hitl.feedback"},
+    ),
+    "a timeout comes early": (lambda patch: patience(patch, 0.7), {"hitl.deadline"}),
+    "a timeout comes late": (lambda patch: patience(patch, 1.6), {"hitl.deadline"}),
+    "a timeout is recorded twice": (
+        lambda patch: on_timeout(patch, lambda action: (action, action)),
+        {"hitl.timeout-recorded", "hitl.feedback"},
+    ),
+    "a timeout is not recorded": (
+        lambda patch: on_timeout(patch, lambda action: ()),
+        {"hitl.timeout-recorded", "hitl.feedback"},
+    ),
+    "a timeout approves": (
+        lambda patch: on_timeout(patch, lambda action: (replace(action, approved=True),)),
+        {"hitl.timeout-recorded"},
+    ),
+    "a timeout is not named": (
+        lambda patch: on_timeout(patch, lambda action: (replace(action, comment=None),)),
+        {"hitl.timeout-recorded"},
+    ),
+    "the executor is another's": (
+        executor_of_another_request,
+        {"hitl.approve-recorded", "hitl.reject-recorded", "hitl.feedback", "publish.echo"},
+    ),
+    "another session's answer is taken": (any_session_answers, {"hitl.other-session"}),
+    "the request is stored too late": (stored_after_listening, {"hitl.request-stored"}),
+    "the document is not in the feedback": (document_forgotten, {"hitl.feedback", "http.logged"}),
+    "the feedback comes last": (feedback_last, {"hitl.feedback", "publish.after-feedback"}),
+}
+AS_DEPLOYED = {"hitl.other-request"}
+"""A `should`: the first answer on the channel decides, whatever request it names."""
+
+
+@pytest.mark.parametrize("name", APPROVALS)
+def test_a_deviation_of_the_approvals_breaks(name: str, agreed: Agreement, monkeypatch: Patch) -> None:
+    apply, expected = APPROVALS[name]
+    apply(monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that is never awaited is the deviation
+        broken = broken_with_approvals(agreed)
+    # Where nothing is recorded, or before it is asked for, nobody sees whose answer it would have been.
+    assert broken - AS_DEPLOYED == expected
+
+
+def test_the_answer_to_another_request_is_taken_as_deployed(agreed: Agreement) -> None:
+    assert broken_with_approvals(agreed) == AS_DEPLOYED
+
+
+def test_an_aura_that_compares_the_request_breaks_nothing(agreed: Agreement, monkeypatch: Patch) -> None:
+    only_its_request_is_answered(monkeypatch)
+    assert broken_with_approvals(agreed) == set()

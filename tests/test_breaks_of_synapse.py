@@ -31,7 +31,7 @@ MAY_SLEEP = {"mapping.rag-content", "subscriber.older-shape", "subscriber.surviv
 
 
 def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
-    options = Options(examples=4, without=frozenset({"schemathesis"}), quiet=0.05, settle=0.05)
+    options = Options(examples=4, without=frozenset({"approvals", "schemathesis"}), quiet=0.05, settle=0.05)
     history = asyncio.run(gate.run(agreed, options, settings or Settings()))
     assert history.complete
     verdicts = judge(agreed, history)

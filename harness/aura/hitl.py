@@ -78,6 +78,7 @@ class Approvals:
 
     async def close(self) -> None:
         """Ends the waits that are left, and records nothing for them."""
+        await asyncio.sleep(0)  # a task that is cancelled before it began would not end its subscription
         left = tuple(self._waiting)
         for task in left:
             task.cancel()

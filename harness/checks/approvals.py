@@ -52,8 +52,8 @@ class Approval:
     """One approval request.
 
     `decisions` is what decides it: two of them where answer and deadline come too close together. `strange` are the
-    answers to other requests that were heard on its channel before, `elsewhere` those of other sessions. `due` is
-    whether its outcome has to be recorded.
+    answers to other requests that were heard on its channel before, `elsewhere` those of other sessions. `recordable`
+    is whether its outcome can be recorded, `due` whether it has to be by the end of the run.
     """
 
     stored: Event
@@ -63,6 +63,7 @@ class Approval:
     decisions: tuple[Decision, ...]
     strange: tuple[Signal, ...]
     elsewhere: tuple[Signal, ...]
+    recordable: bool
     due: bool
 
     @property
@@ -131,6 +132,7 @@ def _approval(history: History, stored: Event, waiting: Event, signals: Sequence
     own = [signal for signal in answers if (signal.session, signal.request) == (session, request)]
     decisions = _decisions(own, deadline, grace)
     before = [signal for signal in answers if signal.at < decisions[0].at]
+    recordable = _recordable(history, stored, decisions[0].at)
     return Approval(
         stored=stored,
         waiting=waiting,
@@ -139,7 +141,8 @@ def _approval(history: History, stored: Event, waiting: Event, signals: Sequence
         decisions=decisions,
         strange=tuple(each for each in before if each.session == session and each.request != request),
         elsewhere=tuple(each for each in before if each.session != session),
-        due=_recordable(history, stored, decisions[0].at) and decisions[-1].at + grace <= history[-1].at,
+        recordable=recordable,
+        due=recordable and decisions[-1].at <= _seen_until(history),
     )
 
 
@@ -152,6 +155,11 @@ def _decisions(own: Sequence[Signal], deadline: float, grace: float) -> tuple[De
     if answer.at < deadline - grace:
         return (answer,)
     return (answer, late) if answer.at <= deadline else (late, answer)
+
+
+def _seen_until(history: History) -> float:
+    """When what was decided must have been recorded: a run that was interrupted had no time for its last events."""
+    return history[-1].at - (0.0 if history.complete else GRACE)
 
 
 def _recordable(history: History, stored: Event, at: float) -> bool:

@@ -56,7 +56,7 @@ def _judged(view: View) -> dict[str, list[Finding | None]]:
     if "hitl" not in view.cache:
         occasions: dict[str, list[Finding | None]] = {}
         for approval in view.approvals:
-            if approval.due:
+            if approval.recordable:
                 for clause, finding in _occasions(view, approval):
                     occasions.setdefault(clause, []).append(finding)
         view.cache["hitl"] = occasions
@@ -91,6 +91,8 @@ def _occasions(view: View, approval: Approval) -> Iterator[Occasion]:
     decision = _decision(approval, first, lines)
     if first is not None and _decided_otherwise(approval, first, lines):
         yield _blamed(approval, first, lines)
+        return
+    if not approval.due:
         return
     for clause, signals in (("hitl.other-request", approval.strange), ("hitl.other-session", approval.elsewhere)):
         if signals:

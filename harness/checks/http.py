@@ -240,7 +240,7 @@ for _clause in (
 @check("http.logged")
 def logged(view: View) -> Iterator[Finding | None]:
     for cause in view.causes:
-        if not (cause.exchange and cause.due):
+        if not (cause.exchange and cause.exchange.accepted):
             continue
         lines = view.logged.get(cause.event.seq, ())
         about = f"the call of {cause.ids['request_id']}"

@@ -199,7 +199,7 @@ class View:
 
     def _causes(self) -> Iterator[Cause]:
         for exchange in self.exchanges:
-            yield _call(exchange)
+            yield _call(exchange, due=exchange.accepted and not self._without_redis(exchange))
         for approval in self.approvals:
             yield _approval(approval)
         for event in self.history.of("step"):
@@ -209,6 +209,13 @@ class View:
             elif event.data.get("do") == "rag":
                 due = event.data["succeeded"] is True
                 yield _step(event, RAG_STATUS, ("rag_document_id", "chunks_added"), due=due)
+
+    def _without_redis(self, exchange: Exchange) -> bool:
+        """Whether Aura's connection was gone at some time of the call: nothing is promised then (decision 7)."""
+        changes = [event for event in self.history.of("fault") if event.seat == "aura"]
+        before = [event for event in changes if event.seq < exchange.event.seq]
+        gone = bool(before) and before[-1].data["do"] == "cut"
+        return gone or any(event.at >= exchange.event.data["began"] for event in before)
 
     def _exchange(self, event: Event) -> Exchange:
         data = event.data
@@ -337,7 +344,7 @@ def _by_cause(cause_of: Mapping[int, Cause], things: Sequence[Any]) -> dict[int,
     return {seq: tuple(several) for seq, several in grouped.items()}
 
 
-def _call(exchange: Exchange) -> Cause:
+def _call(exchange: Exchange, *, due: bool) -> Cause:
     event = exchange.event
     said = {name: exchange.field(name) for name in ("case_id", "request_id", "executor_id")}
     told = {name: value for name, value in said.items() if isinstance(value, str)}
@@ -350,7 +357,7 @@ def _call(exchange: Exchange) -> Cause:
         moment=datetime.fromisoformat(event.data["began_wall"]),
         ids=told,
         told=told,
-        due=exchange.accepted,
+        due=due,
         possible=True,
         approved=approved if isinstance(approved, bool) else None,
         exchange=exchange,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -227,13 +228,17 @@ def test_nothing_has_to_be_recorded(events: Events) -> None:
     assert broken(*events) == set()
 
 
+def test_a_timeout_before_its_deadline_is_told_also_where_the_run_ended_before() -> None:
+    assert broken(*ASKED, *timed_out(200.0), step("finished", at=210.0)) == {"hitl.deadline"}
+
+
 def test_what_expired_later_had_to_be_recorded() -> None:
     events = (*ASKED, answered(), step("expire", at=1.5, key="hitl:request:request-1"), END)
     assert "hitl.approve-recorded" in broken(*events)
 
 
 def test_an_answer_while_aura_is_cut_off_is_lost() -> None:
-    cut, restored = fault("cut", at=0.9, seat="aura"), fault("restored", at=1.1, seat="aura")
+    cut, restored = (replace(fault(do, at=at), seat="aura") for do, at in (("cut", 0.9), ("restored", 1.1)))
     assert broken(*ASKED, cut, answered(), restored, waiting(at=1.1), *timed_out(), END) == set()
     assert outcome("hitl.approve-recorded", *ASKED, cut, answered(), restored, *timed_out(), END) == "unproven"
 
@@ -289,7 +294,7 @@ def test_an_alert_about_the_same_case_is_no_outcome() -> None:
 
 
 def test_a_cut_of_aura_is_no_gap_of_synapse() -> None:
-    assert outcome("delivery.gap", DETECTED, fault("cut", seat="aura"), published(), END) == "unproven"
+    assert outcome("delivery.gap", DETECTED, replace(fault("cut"), seat="aura"), published(), END) == "unproven"
 
 
 # ---- What a finding says
