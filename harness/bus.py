@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+import weakref
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableSet
 from typing import Any
 
 import redis.asyncio
@@ -337,10 +338,35 @@ async def open_bus(url: str | None) -> AsyncIterator[Bus]:
         await bus.close()
 
 
+class _InOrder(MutableSet[Any]):
+    """A set of weak references that keeps the order in which they came."""
+
+    def __init__(self) -> None:
+        self._members: weakref.WeakKeyDictionary[Any, None] = weakref.WeakKeyDictionary()
+
+    def add(self, value: Any) -> None:
+        self._members[value] = None
+
+    def discard(self, value: Any) -> None:
+        self._members.pop(value, None)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._members
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(tuple(self._members))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
 def _embedded() -> Bus:
     import fakeredis
 
     server = fakeredis.FakeServer()
+    # fakeredis keeps subscribers in sets, whose order differs between two runs with the same seed.
+    server.subscribers = defaultdict(_InOrder)
+    server.psubscribers = defaultdict(_InOrder)
     client = fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS)
     return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 

@@ -18,14 +18,25 @@ from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
+    from harness.gate import Settings
     from harness.history import History
+    from harness.replay import Played
     from harness.report import Report
+    from harness.report.progress import Progress
+    from harness.scenario import Scenario
 
 FORMATS = ("json", "junit")
 LINT_EXIT_CODES = """exit codes:
   0  the agreement is consistent
   1  it is not
   2  wrong usage
+  4  it could not work
+"""
+REPLAY_EXIT_CODES = """exit codes:
+  0  every expectation, and every `must`, is kept
+  1  one is broken
+  2  wrong usage, or a scenario does not load
+  3  none is broken, but an expectation could not be proven
   4  it could not work
 """
 EXIT_CODES = """exit codes:
@@ -73,6 +84,7 @@ def _gate(arguments: argparse.Namespace) -> int:
     from harness import gate
     from harness.report import terminal
     from harness.report.progress import Progress
+    from harness.report.replay import failing
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
@@ -87,18 +99,144 @@ def _gate(arguments: argparse.Namespace) -> int:
         asyncio.Runner() as runner,
     ):
         history = runner.run(gate.run(agreement, options, settings, out=out, began=_header, progress=progress))
-    return _present(arguments, _judged(agreement, history, required))
+        played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
+    report = _judged(agreement, [history, *(each.history for each in played)], required)
+    code = _present(arguments, report)
+    wrong = [each for each in played if any(one.outcome == "broken" for one in each.expectations)]
+    for each in wrong:
+        terminal.show(terminal.console(), failing(each.scenario, each.expectations, ()))
+    return 1 if wrong and code in (0, 3) else code
+
+
+def _stories(
+    agreement: Agreement, settings: Settings, seed: int, out: IO[str] | None, progress: Progress
+) -> tuple[Played, ...]:
+    """Every scenario, in virtual time on Redis of its own, whatever the run before was on."""
+    from harness import replay, scenario
+
+    scenarios = scenario.load_all()
+    done = 0
+
+    def told(played: Played) -> None:
+        nonlocal done
+        done += 1
+        progress("scenarios, embedded", done, len(scenarios))
+
+    return replay.play_all(agreement, scenarios, settings, seed=seed, out=out, told=told)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from harness import replay
+    from harness.gate import Settings
+    from harness.report import terminal
+    from harness.report.replay import failing, line
+
+    scenarios = _scenarios(arguments.scenarios)
+    if arguments.list:
+        for each in scenarios:
+            print(f"{each.name:<28} {each.title}")
+        return 0
+    agreement = _agreement(arguments)
+    settings = Settings.from_environment(os.environ)
+    console = terminal.console()
+    command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
+
+    def told(played: replay.Played) -> None:
+        outcome = "broken" if played.broken else "unproven" if played.unproven else "kept"
+        virtual = played.virtual_seconds if arguments.redis is None else None
+        shown = line(played.scenario.name, outcome, virtual=virtual, seconds=played.seconds)
+        terminal.show(console, shown, on_one_line=True)
+        sys.stdout.flush()
+        if outcome != "kept":
+            broken = [verdict for verdict in played.verdicts if verdict.outcome == "broken"]
+            terminal.show(console, failing(played.scenario, played.expectations, broken))
+        if arguments.timeline:
+            from harness.report.timeline import timeline
+
+            terminal.show(console, timeline(played.history, console.width))
+
+    rounds = []
+    for _ in range(arguments.repeat):
+        played = replay.play_all(
+            agreement,
+            scenarios,
+            settings,
+            seed=arguments.seed,
+            redis_url=arguments.redis,
+            timeout=arguments.timeout,
+            folder=arguments.history,
+            command=command,
+            told=told,
+        )
+        rounds.append(played)
+    code = replay.exit_code([each for played in rounds for each in played])
+    last = rounds[-1]
+    if arguments.timeline_to is not None:
+        from harness.report.picture import timeline_html
+
+        arguments.timeline_to.write_text(timeline_html(last[0].history, last[0].scenario.title), encoding="utf-8")
+    _write(arguments, _report_of(last, code))
+    if arguments.repeat > 1:
+        print(_alike(rounds))
+    kept = sum(not each.broken and not each.unproven for each in last)
+    print(f"{kept} of {len(last)} scenarios kept (exit {code}); aura, synapse and workbench simulated: a self-test")
+    return code
+
+
+def _report_of(played: Sequence[Played], code: int) -> Report:
+    from harness.report import Report
+    from harness.verdict import merged
+
+    return Report(played[0].history.run, merged(each.verdicts for each in played), code)
+
+
+def _alike(rounds: Sequence[Sequence[Played]]) -> str:
+    """Whether each scenario wrote the same history every time, wall-clock stamps apart."""
+    first, *others = [[_without_wall(each.history) for each in played] for played in rounds]
+    differ = {
+        played.scenario.name
+        for other in others
+        for played, one, two in zip(rounds[0], first, other, strict=True)
+        if one != two
+    }
+    if differ:
+        return f"the histories of {', '.join(sorted(differ))} differ between the {len(rounds)} rounds"
+    return f"{len(rounds)} rounds, and every time the same histories, wall-clock stamps apart"
+
+
+def _without_wall(history: History) -> list[object]:
+    return [(event.seq, event.at, event.kind, event.seat, event.about, event.data) for event in history]
+
+
+def _scenarios(asked: Sequence[str]) -> tuple[Scenario, ...]:
+    """By name, or by file; all that ship without either."""
+    import difflib
+
+    from harness import scenario
+
+    known = {path.stem: path for path in scenario.paths()}
+    found = []
+    for name in asked:
+        if name in known:
+            found.append(scenario.load(known[name]))
+        elif name.endswith((".yaml", ".yml")):
+            found.append(scenario.load(Path(name)))
+        else:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`aura-harness replay --list` names them"
+            raise UsageError(f"{name}: there is no such scenario, and it is no file *.yaml; {hint}")
+    return tuple(found) if asked else scenario.load_all()
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from harness.history import load
+    from harness.history import load_all
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
     _must_differ(arguments)
-    history = load(arguments.recorded)
-    _header(history.run)
-    return _present(arguments, _judged(agreement, history, required))
+    histories = load_all(arguments.recorded)
+    _header(histories[0].run)
+    return _present(arguments, _judged(agreement, histories, required))
 
 
 def _lint(arguments: argparse.Namespace) -> int:
@@ -154,25 +292,32 @@ def _required(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[
     return frozenset(asked)
 
 
-def _judged(agreement: Agreement, history: History, required: frozenset[str]) -> Report:
+def _judged(agreement: Agreement, histories: Sequence[History], required: frozenset[str]) -> Report:
     from harness.checks import judge
     from harness.report import Report
-    from harness.verdict import exit_code
+    from harness.verdict import exit_code, merged
 
-    verdicts = judge(agreement, history)
-    code = exit_code(verdicts, required) if history.complete else HarnessError.exit_code
-    return Report(history.run, verdicts, code, history.complete)
+    verdicts = merged(judge(agreement, history) for history in histories)
+    complete = all(history.complete for history in histories)
+    code = exit_code(verdicts, required) if complete else HarnessError.exit_code
+    return Report(histories[0].run, verdicts, code, complete)
 
 
 def _present(arguments: argparse.Namespace, report: Report) -> int:
-    from harness.report import WRITERS, terminal
+    from harness.report import terminal
 
     console = terminal.console()
     terminal.show(console, terminal.verdicts(report, console.width))
     terminal.show(console, terminal.summary(report), on_one_line=True)
+    _write(arguments, report)
+    return report.exit_code
+
+
+def _write(arguments: argparse.Namespace, report: Report) -> None:
+    from harness.report import WRITERS
+
     for kind, path in arguments.report:
         path.write_text(WRITERS[kind](report), encoding="utf-8")
-    return report.exit_code
 
 
 def _header(run: Mapping[str, Any]) -> None:
@@ -224,6 +369,26 @@ def _parser() -> argparse.ArgumentParser:
     gate.add_argument("--history", type=_writable, metavar="FILE", help="keep what was observed, as JSON lines")
     _judging_options(gate)
 
+    replay = _command_parser(commands, "replay", "play scenarios through all three systems", _replay, REPLAY_EXIT_CODES)
+    replay.add_argument("scenarios", nargs="*", metavar="NAME|FILE", help="which ones; all without any")
+    replay.add_argument("--list", action="store_true", help="name the scenarios, and play none")
+    replay.add_argument(
+        "--redis",
+        metavar="URL",
+        default=os.environ.get("HARNESS_REDIS_URL") or None,
+        help="a real Redis, in wall time; embedded and in virtual time without it (HARNESS_REDIS_URL)",
+    )
+    replay.add_argument("--timeout", type=_seconds, default=2.0, metavar="S", help="Aura's, on a real Redis (2)")
+    replay.add_argument("--seed", type=int, default=1, metavar="N", help="the order of what happens at once (1)")
+    replay.add_argument("--repeat", type=_positive, default=1, metavar="N", help="play them so often")
+    replay.add_argument("--history", type=_folder, metavar="DIR", help="keep what was observed, a file for each")
+    replay.add_argument("--timeline", action="store_true", help="draw each run as a sequence diagram")
+    replay.add_argument(
+        "--timeline-to", type=_writable, metavar="FILE.html", help="the same as a picture, of the first scenario"
+    )
+
+    _report_option(replay)
+
     check = _command_parser(commands, "check", "judge a recorded history again", _check)
     check.add_argument("recorded", type=Path, metavar="HISTORY.jsonl", help="what `gate --history` wrote")
     _judging_options(check)
@@ -249,7 +414,7 @@ def _command_parser(
     return parser
 
 
-def _judging_options(parser: argparse.ArgumentParser) -> None:
+def _report_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report",
         type=_report,
@@ -258,6 +423,10 @@ def _judging_options(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT=FILE",
         help=f"also write a report ({', '.join(FORMATS)}); may be given several times",
     )
+
+
+def _judging_options(parser: argparse.ArgumentParser) -> None:
+    _report_option(parser)
     parser.add_argument(
         "--require",
         action="append",
@@ -279,6 +448,23 @@ def _writable(text: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} cannot be written: its folder does not exist, or it is one")
     return path
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder that exists")
+    return path
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} was found, a number of seconds above 0 was expected")
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -30,7 +30,7 @@ from harness.runner import Pair, described, in_thread, quiet, simulated, stop_if
 from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
 from harness.synapse.settings import Settings as SynapseSettings
 
-SEATS = ("aura", "synapse")
+SEATS = ("aura", "synapse", "workbench")
 REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
 TENANT = "7"
 TOGETHER = 20

@@ -161,26 +161,42 @@ def to_line(event: Event) -> str:
 
 
 def load(path: Path) -> History:
-    """Read a recorded history. Raises UsageError that names file and line."""
+    """Read the one recorded history of a file. Raises UsageError that names file and line."""
+    first, *others = load_all(path)
+    if others:
+        raise UsageError(f"{path}: this file holds {len(others) + 1} histories, one was expected")
+    return first
+
+
+def load_all(path: Path) -> tuple[History, ...]:
+    """Read a file that holds one history after another. Raises UsageError that names file and line."""
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            events = list(_parse(path, lines))
+            runs: list[list[Event]] = []
+            for event in _parse(path, lines):
+                if event.kind == "run":
+                    runs.append([])
+                runs[-1].append(event)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; give a file that --history wrote") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: this is not UTF-8 text; give a file that --history wrote") from error
-    if not events or events[0].kind != "run":
+    if not runs:
         raise UsageError(f"{path}:1: a history begins with an event of kind `run`; give a file that --history wrote")
-    return History(events)
+    return tuple(map(History, runs))
 
 
 def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
+    expected = 0
     for number, line in enumerate(lines, 1):
         try:
             event = Event(**json.loads(line))
             if event.moment.tzinfo is None:
                 raise ValueError("`wall` has an offset")
-            _must_fit(event, number)
+            if event.kind == "run" and number > 1:
+                expected = 0
+            _must_fit(event, expected)
+            expected += 1
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}:{number}: this line is not an event of a history ({error})") from error
         yield event
@@ -190,16 +206,16 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _must_fit(event: Event, number: int) -> None:
+def _must_fit(event: Event, expected: int) -> None:
     """Raises ValueError for an event that cannot stand in this line of a history."""
     if event.kind not in KINDS:
         raise ValueError(f"unknown kind {event.kind!r}")
     if not isinstance(event.data, dict) or not isinstance(event.about, dict):
         raise ValueError("`data` and `about` are objects")
-    if event.seq != number - 1:
-        raise ValueError(f"seq {event.seq!r} was found, {number - 1} was expected: a line is missing, or one too many")
-    if (event.kind == "run") != (number == 1):
-        raise ValueError("an event of kind `run` stands in the first line, and only there")
+    if event.seq != expected:
+        raise ValueError(f"seq {event.seq!r} was found, {expected} was expected: a line is missing, or one too many")
+    if (event.kind == "run") != (expected == 0):
+        raise ValueError("a history begins with an event of kind `run`")
     if event.kind == "run":
         wrong = [name for name, kind in _OF_A_RUN.items() if not isinstance(event.data.get(name), kind)]
         if wrong or not isinstance(event.data.get("tolerance"), (int, float)):

@@ -44,9 +44,10 @@ class Pace:
     tick: float
     settle: float
     patience: float
+    virtual: bool = False
 
 
-VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0)
+VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0, virtual=True)
 
 
 def wall(timeout: float) -> Pace:
@@ -73,6 +74,7 @@ class Player:
         self._clock = clock
         self._secret = secret
         self._pace = pace
+        self._embedded = pace.virtual
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
 
@@ -144,6 +146,8 @@ class Player:
             case "cut" | "restore":
                 begin()
                 await self._connection(step)
+            case "stop redis" | "start redis" if not self._embedded:
+                begin(unproven="the Redis at a URL is not ours to stop")
             case "stop redis" | "start redis":
                 begin()
                 await self._redis(step.verb == "stop redis")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from harness import expect, virtual
 from harness.agreement import Agreement
@@ -65,6 +66,13 @@ class Played:
         return (verdict for verdict in self.verdicts if verdict.level == "must")
 
 
+def exit_code(played: Sequence[Played]) -> int:
+    """1: an expectation or a `must` is broken. 3: an expectation could not be proven, or nothing was played."""
+    if any(each.broken for each in played):
+        return 1
+    return 3 if not played or any(each.unproven for each in played) else 0
+
+
 def play_all(
     agreement: Agreement,
     scenarios: Sequence[Scenario],
@@ -74,15 +82,16 @@ def play_all(
     redis_url: str | None = None,
     timeout: float = 2.0,
     folder: Path | None = None,
+    out: IO[str] | None = None,
     command: Sequence[str] = ("aura-harness", "replay"),
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
     """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
-    one. Histories go into `folder`, a file each. Raises HarnessError when Redis cannot be worked with.
+    one. Histories go into `folder`, a file each, or one after another to `out`. Raises HarnessError when Redis cannot be worked with.
     """
     played = []
     for scenario in scenarios:
-        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, folder, command))
+        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, folder, out, command))
         told(played[-1])
     return tuple(played)
 
@@ -95,12 +104,13 @@ def _play(
     redis_url: str | None,
     timeout: float,
     folder: Path | None,
+    out: IO[str] | None,
     command: Sequence[str],
 ) -> Played:
     began = time.monotonic()
     pace = VIRTUAL if redis_url is None else wall(timeout)
     pace = dataclasses.replace(pace, timeout=settings.aura.hitl_timeout_seconds) if redis_url is None else pace
-    run = _run(agreement, scenario, settings, seed, redis_url, pace, folder, command)
+    run = _run(agreement, scenario, settings, seed, redis_url, pace, folder, out, command)
     history = virtual.run(run) if redis_url is None else asyncio.run(run)
     return Played(
         scenario=scenario,
@@ -119,6 +129,7 @@ async def _run(
     redis_url: str | None,
     pace: Pace,
     folder: Path | None,
+    out: IO[str] | None,
     command: Sequence[str],
 ) -> History:
     clock: Clock = VirtualClock() if redis_url is None else WallClock()
@@ -126,9 +137,9 @@ async def _run(
     publishes = bool(scenario.given.settings.get("backend_publishes"))
     synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes)
     name = f"r{seed}-{scenario.name}"
-    out = (folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if folder else None
+    own = (folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if folder else None
     try:
-        recorder = Recorder(clock, out)
+        recorder = Recorder(clock, own or out)
         async with open_bus(redis_url) as bus:
             repeats, kind = (*command, scenario.name), "virtual" if redis_url is None else "wall"
             recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats, time=kind))
@@ -137,6 +148,6 @@ async def _run(
                 bus.must_have_listened()
             recorder.record("step", {"do": FINISHED})
     finally:
-        if out is not None:
-            out.close()
+        if own is not None:
+            own.close()
     return recorder.history()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Outcome = Literal["kept", "broken", "unproven"]
@@ -62,6 +62,33 @@ def grouped(findings: Iterable[Finding]) -> tuple[Group, ...]:
     for finding in findings:
         groups.setdefault((finding.clause, finding.pointer, finding.expected), []).append(finding)
     return tuple(Group(tuple(same)) for same in groups.values())
+
+
+def merged(runs: Iterable[Iterable[Verdict]]) -> tuple[Verdict, ...]:
+    """One verdict per clause over several runs: what one of them broke is broken, what one of them proved is kept.
+
+    Between the two stands a check that crashed. A run that could not see a clause, or gave no occasion, says nothing.
+    """
+    clauses: dict[str, list[Verdict]] = {}
+    for verdicts in runs:
+        for verdict in verdicts:
+            clauses.setdefault(verdict.clause, []).append(verdict)
+    return tuple(_merged(several) for several in clauses.values())
+
+
+def _merged(several: list[Verdict]) -> Verdict:
+    def weight(verdict: Verdict) -> int:
+        crashed = verdict.outcome == "unproven" and verdict.exercised > 0
+        return (
+            4 if verdict.outcome == "broken" else 3 if crashed else 2 if verdict.outcome == "kept" else verdict.in_reach
+        )
+
+    strongest = max(several, key=weight)
+    return replace(
+        strongest,
+        exercised=sum(verdict.exercised for verdict in several),
+        findings=tuple(finding for verdict in several for finding in verdict.findings),
+    )
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[Outcome, int]:

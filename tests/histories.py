@@ -159,7 +159,8 @@ def history(
         "command": ["aura-harness", "gate", "--seed", "7"],
     }
     last = max((event.at for event in events), default=0.0)
-    listed = (*events, _event("step", last, {"do": FINISHED}, seat=None))
+    interrupted = any(event.data.get("do") == "interrupted" for event in events)
+    listed = events if interrupted else (*events, _event("step", last, {"do": FINISHED}, seat=None))
     numbered = [dataclasses.replace(event, seq=seq) for seq, event in enumerate(listed, 1)]
     return History([_event("run", 0, run, seat=None), *numbered])
 

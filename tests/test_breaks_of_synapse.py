@@ -35,7 +35,11 @@ def broken_by(agreed: Agreement, settings: Settings | None = None) -> set[str]:
     history = asyncio.run(gate.run(agreed, options, settings or Settings()))
     assert history.complete
     verdicts = judge(agreed, history)
-    unproven = {verdict.clause for verdict in verdicts if verdict.outcome == "unproven" and verdict.in_reach}
+    unproven = {
+        verdict.clause
+        for verdict in verdicts
+        if verdict.outcome == "unproven" and verdict.in_reach and verdict.seat == "synapse"
+    }
     assert unproven <= MAY_SLEEP, "a deviation may not put the clauses of others to sleep"
     return {verdict.clause for verdict in verdicts if verdict.outcome == "broken"}
 

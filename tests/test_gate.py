@@ -12,7 +12,7 @@ import redis
 from harness import gate
 from harness.agreement import Agreement
 from harness.aura.settings import Settings as AuraSettings
-from harness.checks import CHECKS, judge
+from harness.checks import judge
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
 from harness.history import History, load
@@ -33,8 +33,9 @@ def test_every_clause_in_reach_is_kept_on_either_redis(agreed: Agreement, redis_
     options = Options(redis_url=redis_url, examples=10, without=frozenset({"schemathesis"}), quiet=0.1, settle=0.1)
     verdicts = judge(agreed, played(agreed, options))
     outcomes = {verdict.clause: verdict.outcome for verdict in verdicts if verdict.in_reach}
-    as_deployed = {"hitl.other-request": "broken"}  # a `should`: the first answer on the channel decides
-    assert outcomes == dict.fromkeys(CHECKS, "kept") | as_deployed
+    # As deployed, Aura does not compare which request a signal names.
+    assert [clause for clause, outcome in outcomes.items() if outcome != "kept"] == ["hitl.other-request"]
+    assert len(outcomes) == 59
     assert exit_code(verdicts) == 0
 
 

@@ -43,11 +43,39 @@ ALLOWED: dict[str, set[str]] = {
     "scenario": LEAVES | {"located", "vocabulary"},
     "expect": {"history", "scenario"},
     "fuzz": LEAVES | {"clock", "http"},
-    "runner": {"tokens", "asgi_websocket", "aura", "bus", "clock", "history", "http", "stomp", "synapse"},
+    "asgi_stream": {"http"},
+    "runner": {
+        "",
+        "agreement",
+        "tokens",
+        "asgi_websocket",
+        "aura",
+        "bus",
+        "clock",
+        "history",
+        "http",
+        "stomp",
+        "synapse",
+    },
+    "player": {
+        "asgi_stream",
+        "asgi_websocket",
+        "aura",
+        "bus",
+        "clock",
+        "expect",
+        "history",
+        "http",
+        "runner",
+        "scenario",
+    }
+    | {"tokens", "workbench"},
+    "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
+    | {"verdict", "virtual"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
     | {"runner", "stories", "synapse"},
-    "report": {"verdict", "history"},
+    "report": {"verdict", "history", "expect"},
 }
 
 
