@@ -365,8 +365,8 @@ def _embedded() -> Bus:
 
     server = fakeredis.FakeServer()
     # fakeredis keeps subscribers in sets, whose order differs between two runs with the same seed.
-    server.subscribers = defaultdict(_InOrder)
-    server.psubscribers = defaultdict(_InOrder)
+    server.subscribers = defaultdict(_InOrder)  # type: ignore[arg-type]
+    server.psubscribers = defaultdict(_InOrder)  # type: ignore[arg-type]
     client = fakeredis.FakeAsyncRedis(server=server, max_connections=MOST_CONNECTIONS)
     return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 

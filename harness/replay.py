@@ -87,7 +87,8 @@ def play_all(
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
     """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
-    one. Histories go into `folder`, a file each, or one after another to `out`. Raises HarnessError when Redis cannot be worked with.
+    one. Histories go into `folder`, a file each, or one after another to `out`. Raises HarnessError when Redis cannot
+    be worked with.
     """
     played = []
     for scenario in scenarios:
