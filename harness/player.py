@@ -75,6 +75,7 @@ class Player:
         self._secret = secret
         self._pace = pace
         self._embedded = pace.virtual
+        self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
 
@@ -86,6 +87,8 @@ class Player:
                 if viewer.open:
                     await self._open(viewer.name)
             for index, step in enumerate(self._scenario.steps):
+                if self._impossible:
+                    break
                 if step.expects:
                     self._begin(index, step)
                     await self._expect(step)
@@ -148,6 +151,7 @@ class Player:
                 await self._connection(step)
             case "stop redis" | "start redis" if not self._embedded:
                 begin(unproven="the Redis at a URL is not ours to stop")
+                self._impossible = True
             case "stop redis" | "start redis":
                 begin()
                 await self._redis(step.verb == "stop redis")
@@ -314,10 +318,11 @@ class Player:
         """Waits until it is met, or no longer; then until all is quiet."""
         await quiet(self._recorder, self._pace.settle)
         await self._look(step)
-        deadline = self._clock.elapsed() + self._pace.patience
+        deadline, pause = self._clock.elapsed() + self._pace.patience, self._pace.tick
         while not self._met(step) and self._clock.elapsed() < deadline:
-            await asyncio.sleep(self._pace.tick)
+            await asyncio.sleep(pause)
             await quiet(self._recorder, self._pace.settle)
+            pause = min(2 * pause, 1.0)
 
     async def _look(self, step: Step) -> None:
         for part in step.expectations:

@@ -122,6 +122,11 @@ def _play(
     )
 
 
+def publishes(scenario: Scenario) -> bool:
+    """Whether the backend tells of its actions by itself, too (decision 10)."""
+    return bool(scenario.given.settings.get("backend_publishes"))
+
+
 async def _run(
     agreement: Agreement,
     scenario: Scenario,
@@ -135,8 +140,7 @@ async def _run(
 ) -> History:
     clock: Clock = VirtualClock() if redis_url is None else WallClock()
     aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
-    publishes = bool(scenario.given.settings.get("backend_publishes"))
-    synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes)
+    synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes(scenario))
     name = f"r{seed}-{scenario.name}"
     own = (folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if folder else None
     try:

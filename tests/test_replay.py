@@ -1,0 +1,186 @@
+"""Scenarios are played through all three systems, in virtual time and on a real Redis, and tell where a story stops."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.agreement import Agreement
+from harness.aura.hitl import Approvals
+from harness.aura.publishers import Action
+from harness.aura.settings import Settings as AuraSettings
+from harness.cli import main
+from harness.gate import Settings
+from harness.history import load_all
+from harness.replay import Played, exit_code, play_all
+from harness.scenario import Scenario
+from harness.verdict import merged
+
+ALL = scenario.load_all()
+BY_NAME = {each.name: each for each in ALL}
+BY_HITL = ("approve-by-signal", "reject-by-signal", "timeout")
+BY_API = ("approve-by-api", "reject-by-api")
+
+
+def played(agreed: Agreement, *names: str, redis_url: str | None = None, timeout: float = 0.6) -> tuple[Played, ...]:
+    return play_all(agreed, [BY_NAME[name] for name in names], Settings(), redis_url=redis_url, timeout=timeout)
+
+
+@pytest.mark.parametrize("story", ALL, ids=lambda story: story.name)
+def test_a_scenario_is_kept(story: Scenario, agreed: Agreement) -> None:
+    (one,) = play_all(agreed, [story], Settings())
+    assert [(each.step.where, each.outcome, each.seen) for each in one.expectations if each.outcome != "kept"] == []
+    broken = [verdict.clause for verdict in one.verdicts if verdict.outcome == "broken" and verdict.level == "must"]
+    assert broken == []
+    assert one.expectations
+
+
+def test_a_timeout_takes_its_300_seconds_of_virtual_time(agreed: Agreement) -> None:
+    (one,) = played(agreed, "timeout")
+    assert 300 < one.virtual_seconds < 301
+
+
+def test_all_scenarios_together_leave_no_clause_of_theirs_unproven(agreed: Agreement) -> None:
+    verdicts = merged(each.verdicts for each in play_all(agreed, ALL, Settings()))
+    kept = {verdict.clause for verdict in verdicts if verdict.outcome == "kept"}
+    stories = {"hitl", "action", "refetch"}
+    wanted = {clause for clause in agreed.clauses if clause.split(".")[0] in stories}
+    assert wanted - kept == {"hitl.other-request"}  # which nobody sends here; the gate does
+
+
+def test_two_plays_with_one_seed_write_the_same_history(agreed: Agreement) -> None:
+    first, second = (played(agreed, "a-hundred-at-once")[0].history for _ in range(2))
+    assert [(e.at, e.kind, e.seat, e.about, e.data) for e in first] == [
+        (e.at, e.kind, e.seat, e.about, e.data) for e in second
+    ]
+
+
+@pytest.mark.parametrize("name", ["approve-by-signal", "timeout", "reject-by-api"])
+def test_the_same_file_is_kept_on_a_real_redis_in_wall_time(name: str, agreed: Agreement, real_redis: str) -> None:
+    (one,) = played(agreed, name, redis_url=real_redis)
+    assert not one.broken
+    assert not one.unproven
+
+
+def test_a_redis_that_is_not_ours_is_not_stopped(agreed: Agreement, real_redis: str) -> None:
+    (one,) = played(agreed, "redis-gone", redis_url=real_redis)
+    assert one.unproven
+    assert not one.broken
+    assert {each.seen for each in one.expectations if each.outcome == "unproven"} == {
+        "the Redis at a URL is not ours to stop"
+    }
+    assert exit_code([one]) == 3
+
+
+@pytest.mark.parametrize("publishes", [False, True])
+def test_a_publish_that_is_not_awaited_stops_the_story_at_the_redis_message(
+    publishes: bool, agreed: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bug of a deployed version: the stream went on happily, and nobody was told."""
+    record = Approvals._outcome
+
+    async def forgetful(self: Approvals, *arguments: object) -> Action | None:
+        actions = self._actions
+
+        class Forgetful:
+            def record(self, action: Action) -> object:
+                async def published_by_nobody() -> None: ...
+
+                actions.feedback(actions._line(action))
+                actions.publishers.action_recorded(action)  # type: ignore[unused-coroutine]
+                return published_by_nobody()
+
+        self._actions = Forgetful()  # type: ignore[assignment]
+        try:
+            return await record(self, *arguments)  # type: ignore[arg-type]
+        finally:
+            self._actions = actions
+
+    monkeypatch.setattr(Approvals, "_outcome", forgetful)
+    settings = Settings()
+    stories = [BY_NAME[name] for name in (*BY_HITL, *BY_API)]
+    if publishes:
+        monkeypatch.setattr("harness.replay.publishes", lambda story: True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        results = {each.scenario.name: each for each in play_all(agreed, stories, settings)}
+    for name in BY_HITL:
+        broken = [each for each in results[name].expectations if each.outcome == "broken"]
+        assert (broken[0].hop, broken[0].seat) == ("Redis message", "aura"), name
+    for name in BY_API:
+        assert not [each for each in results[name].expectations if each.outcome == "broken"], name
+
+
+def test_a_renamed_channel_is_told_with_the_lines_of_the_story(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASE_ACTION_REDIS_CHANNEL", "elsewhere")
+    assert main(["replay", "approve-by-api"]) == 1
+    out = capsys.readouterr().out
+    assert "broken   approve-by-api" in out
+    assert "> " in out
+    assert "the story stopped at: Redis message (aura)" in out
+    assert "0 of 1 scenarios kept (exit 1)" in out
+
+
+def test_a_line_for_each_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "timeout", "rag-failed", "--repeat", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("kept     timeout                      300.")
+    assert lines[-2] == "2 rounds, and every time the same histories, wall-clock stamps apart"
+    assert lines[-1].startswith("2 of 2 scenarios kept (exit 0)")
+
+
+def test_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(ALL)
+
+
+def test_histories_are_kept_in_a_folder_and_pictures_in_a_file(tmp_path: Path) -> None:
+    picture = tmp_path / "timeline.html"
+    assert main(["replay", "timeout", "--history", str(tmp_path), "--timeline-to", str(picture)]) == 0
+    (history,) = load_all(tmp_path / "timeout.jsonl")
+    assert history.complete
+    assert "HITL timeout" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["approve-by-ap"], "did you mean approve-by-api?"),
+        (["no/such/file.yaml"], "no/such/file.yaml: No such file or directory"),
+        (["--timeout", "never", "timeout"], "a number of seconds above 0 was expected"),
+        (["--history", "/no/such/folder", "timeout"], "no folder that exists"),
+    ],
+)
+def test_wrong_usage_is_told_without_a_trace(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["replay", *arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    err = capsys.readouterr().err
+    assert code == 2
+    assert text in err
+    assert "Traceback" not in err
+
+
+def test_a_mistake_in_a_file_is_told_with_its_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mistake.yaml"
+    path.write_text(
+        "title: 오타\ngiven: {cases: {odd: {}}}\nsteps:\n  - aprove: {case: odd, by: api}\n", encoding="utf-8"
+    )
+    assert main(["replay", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert "mistake.yaml:4:" in err
+    assert "aprove" in err
+    assert "approve" in err
+
+
+def test_the_timeout_is_the_one_of_the_settings(agreed: Agreement) -> None:
+    (one,) = play_all(agreed, [BY_NAME["timeout"]], Settings(AuraSettings(hitl_timeout_seconds=5)))
+    assert 5 < one.virtual_seconds < 6
