@@ -38,21 +38,21 @@ def test_a_gate_says_what_ran_and_what_it_proved(capsys: pytest.CaptureFixture[s
     assert run("gate", *QUICK) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         "harness    0.1.0, agreement 1.0.0",
         "aura       simulated",
         "synapse    simulated",
-        lines[3],
+        "workbench  simulated",
+        lines[4],
         "seed       1",
         "",
     ]
-    assert lines[3].startswith("redis      embedded (fakeredis ")
-    assert lines[6] == "aura  41 kept, 1 broken, 1 unproven"
-    assert "  unproven must   refetch.showing   no such seat yet" in lines
-    assert "  unproven must   action.aura-writes-neither     out of reach: needs trigger:action" in lines
+    assert lines[4].startswith("redis      embedded (fakeredis ")
+    assert lines[7] == "aura  42 kept, 1 broken"
+    assert any(line.startswith("  broken   should hitl.other-request ") for line in lines)
     assert lines[-1] == (
-        "58 kept, 1 broken, 6 unproven: every must in reach is kept (exit 0); "
-        "aura and synapse simulated: this is a self-test"
+        "64 kept, 1 broken, 0 unproven: every must in reach is kept (exit 0); "
+        "aura, synapse and workbench simulated: this is a self-test"
     )
     assert err.splitlines()[0] == "samples: 7"
 
@@ -88,7 +88,7 @@ def test_the_json_report_holds_every_verdict(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     run("gate", *QUICK, "--report", f"json={path}")
     report = json.loads(path.read_text(encoding="utf-8"))
-    assert report["counts"] == {"kept": 58, "broken": 1, "unproven": 6}
+    assert report["counts"] == {"kept": 64, "broken": 1, "unproven": 0}
     assert (report["exit_code"], report["complete"]) == (0, True)
     assert report["verdicts"][0]["clause"] == "http.accepted"
 
@@ -110,10 +110,14 @@ def test_the_junit_report_fails_for_a_broken_must(tmp_path: Path, monkeypatch: p
     assert suite.get("failures") == "5"
 
 
-def test_a_required_clause_out_of_reach_makes_the_run_fail(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("gate", *QUICK, "--require", "http.data,refetch.showing") == 3
+def test_a_required_clause_counts_whatever_its_level_and_reach(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("gate", *QUICK, "--require", "http.data,hitl.other-request") == 1
+    assert "a clause that counts is broken (exit 1)" in capsys.readouterr().out
+    assert run("replay", "timeout", "--history", str(tmp_path)) == 0
+    assert run("check", str(tmp_path / "timeout.jsonl"), "--require", "all") == 3
     assert "a clause that counts is unproven (exit 3)" in capsys.readouterr().out
-    assert run("gate", *QUICK, "--require", "all") == 1  # the deployed Aura breaks a `should`
 
 
 def test_a_clause_that_does_not_exist_is_told_with_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
     | {"runner", "stories", "synapse"},
-    "report": {"verdict", "history", "expect"},
+    "report": {"verdict", "history", "expect", "scenario"},
 }
 
 

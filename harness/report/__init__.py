@@ -55,7 +55,9 @@ def conclusion(report: Report) -> str:
     }[report.exit_code]
     simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
     if len(simulated) == len(report.run["seats"]):
-        return f"{said} (exit {report.exit_code}); {' and '.join(simulated)} simulated: this is a self-test"
+        *first, last = simulated
+        all_of_them = f"{', '.join(first)} and {last}" if first else last
+        return f"{said} (exit {report.exit_code}); {all_of_them} simulated: this is a self-test"
     return f"{said} (exit {report.exit_code})"
 
 
