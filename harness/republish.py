@@ -72,7 +72,7 @@ async def _send(message: Message, publish: Publish, before: int) -> int:
     except (RedisError, OSError) as error:
         why = str(error).rstrip(".") or f"no answer within {ANSWER_SECONDS:g} s"
         raise HarnessError(
-            f"{message.channel}: a message could not be published ({why}); {before} were before it"
+            f"{message.channel}: a message could not be published ({why}); published before it: {before}"
         ) from error
 
 
