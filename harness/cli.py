@@ -33,11 +33,11 @@ LINT_EXIT_CODES = """exit codes:
   4  it could not work
 """
 REPLAY_EXIT_CODES = """exit codes:
-  0  every expectation, and every `must`, is kept
+  0  every expectation, and every `must`, is kept; with --from, every message was published
   1  one is broken
-  2  wrong usage, or a scenario does not load
-  3  none is broken, but an expectation could not be proven
-  4  it could not work
+  2  wrong usage, or a scenario or a history does not load, or Aura published nothing in it
+  3  none is broken, but an expectation could not be proven; with --from, nobody received any message
+  4  it could not work, or was interrupted
 """
 EXIT_CODES = """exit codes:
   0  every `must` in reach is kept
@@ -126,6 +126,11 @@ def _stories(
 
 
 def _replay(arguments: argparse.Namespace) -> int:
+    if arguments.recorded is not None:
+        return _republish(arguments)
+    if arguments.speed is not None:
+        raise UsageError("--speed is for --from HISTORY.jsonl; scenarios keep the time that they say")
+
     from harness import replay
     from harness.gate import Settings
     from harness.report import terminal
@@ -181,6 +186,62 @@ def _replay(arguments: argparse.Namespace) -> int:
     kept = sum(not each.broken and not each.unproven for each in last)
     print(f"{kept} of {len(last)} scenarios kept (exit {code}); aura, synapse and workbench simulated: a self-test")
     return code
+
+
+def _republish(arguments: argparse.Namespace) -> int:
+    from collections import Counter
+
+    from harness.bus import open_bus
+    from harness.history import load_all
+    from harness.report import terminal
+    from harness.report.progress import Progress
+    from harness.republish import Message, messages, republish
+
+    _must_only_publish(arguments)
+    speed = 1.0 if arguments.speed is None else arguments.speed
+    histories = load_all(arguments.recorded)
+    found = [each for each in map(messages, histories) if each]
+    total = sum(map(len, found))
+    if not total:
+        raise UsageError(f"{arguments.recorded}: Aura published nothing in it; give a history in which it did")
+    seconds = sum(each[-1].at - each[0].at for each in found) / speed
+    receivers: Counter[int] = Counter()
+
+    async def publish(progress: Progress) -> int:
+        def told(message: Message, received: int) -> None:
+            receivers[received] += 1
+            progress("published again", receivers.total(), total)
+
+        async with open_bus(arguments.redis) as bus:
+            pace = "without waiting" if arguments.speed == float("inf") else f"over {seconds:.1f} s"
+            print(f"{_counted(total)} of Aura will be published on {bus.description}, {pace}", flush=True)
+            return await republish(histories, bus.publisher("aura"), speed, told)
+
+    try:
+        with Progress(terminal.console(sys.stderr)) as progress, asyncio.Runner() as runner:
+            received = runner.run(publish(progress))
+    except KeyboardInterrupt:
+        raise HarnessError(f"interrupted; {receivers.total()} of {_counted(total)} published") from None
+    for number, count in sorted(receivers.items(), reverse=True):
+        print(f"{_counted(count)} received by {number or 'nobody'}")
+    if not received:
+        print("nobody listened: start what subscribes to workbench:* before (exit 3)")
+    return 0 if received else 3
+
+
+def _counted(messages: int) -> str:
+    return f"{messages} message{'' if messages == 1 else 's'}"
+
+
+def _must_only_publish(arguments: argparse.Namespace) -> None:
+    """`--from` plays nothing, so nothing that is said about playing may be lost silently."""
+    default = vars(_parser().parse_args(["replay"]))
+    changed = {name for name, value in vars(arguments).items() if value != default[name]}
+    for name in sorted(changed - {"recorded", "redis", "speed"}):
+        shown = " ".join(arguments.scenarios) if name == "scenarios" else f"--{name.replace('_', '-')}"
+        raise UsageError(f"--from {arguments.recorded}: it plays no scenario; leave out {shown}")
+    if arguments.redis is None:
+        raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
 
 
 def _report_of(played: Sequence[Played], code: int) -> Report:
@@ -387,6 +448,14 @@ def _parser() -> argparse.ArgumentParser:
         "--timeline-to", type=_writable, metavar="FILE.html", help="the same as a picture, of the first scenario"
     )
 
+    replay.add_argument(
+        "--from",
+        dest="recorded",
+        type=Path,
+        metavar="HISTORY.jsonl",
+        help="play nothing: publish on --redis again what Aura published there, byte for byte",
+    )
+    replay.add_argument("--speed", type=_speed, metavar="N|max", help="with --from: so many times faster (1)")
     _report_option(replay)
 
     check = _command_parser(commands, "check", "judge a recorded history again", _check)
@@ -465,6 +534,15 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} was found, a number of seconds above 0 was expected")
     return seconds
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return float("inf")
+    try:
+        return _seconds(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} was found, a number above 0 or `max` was expected") from None
 
 
 def _positive(text: str) -> int:
