@@ -58,7 +58,7 @@ class ScenarioItem(pytest.Item):
         if played.broken:
             wrong = [each for each in wrong if each.outcome == "broken"]
         if wrong:
-            self._goes_to(int(wrong[0].step.line))
+            self._goes_to(wrong[0].step.line)
         if played.broken:
             pytest.fail(_report(played), pytrace=False)
         if wrong:
@@ -125,5 +125,5 @@ def _report(played: Played) -> str:
         first = f"{expectation.step.where}: broken: {expectation.expected}{stopped}"
     told = io.StringIO()
     plain = Console(file=told, force_terminal=False, color_system=None, width=terminal.PIPE_WIDTH, highlight=False)
-    terminal.show(plain, failing(played.scenario, played.expectations, verdicts))
+    terminal.show(plain, failing(played.scenario, played.expectations, verdicts), on_one_line=True)
     return f"{printable(first)}\n\n{told.getvalue().rstrip()}"
