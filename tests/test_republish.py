@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from histories import ACTION, ALERTS, CASE_ACTION, RAG, call, history, published
 
 from harness import virtual
 from harness.bus import open_bus
@@ -21,7 +22,6 @@ from harness.cli import main
 from harness.errors import HarnessError, UsageError
 from harness.history import Event, History, to_line
 from harness.republish import Message, messages, republish
-from tests.histories import ACTION, ALERTS, CASE_ACTION, RAG, call, history, published
 
 OLDER = {"type": "case_action_completed", "case_id": "case-1"}
 NO_TEXT = b"\xff\xfe\x00"
