@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 FORMATS = ("json", "junit")
+OWN_REDIS = "own"
 LINT_EXIT_CODES = """exit codes:
   0  the agreement is consistent
   1  it is not
@@ -130,7 +131,16 @@ def _replay(arguments: argparse.Namespace) -> int:
         return _republish(arguments)
     if arguments.speed is not None:
         raise UsageError("--speed is for --from HISTORY.jsonl; scenarios keep the time that they say")
+    if arguments.redis != OWN_REDIS:
+        return _play(arguments, own=False)
+    from harness.redis_server import private_server
 
+    with private_server() as url:
+        arguments.redis = url
+        return _play(arguments, own=True)
+
+
+def _play(arguments: argparse.Namespace, *, own: bool) -> int:
     from harness import replay
     from harness.gate import Settings
     from harness.report import terminal
@@ -169,6 +179,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             redis_url=arguments.redis,
             timeout=arguments.timeout,
+            own=own,
             folder=arguments.history,
             command=command,
             told=told,
@@ -437,7 +448,8 @@ def _parser() -> argparse.ArgumentParser:
         "--redis",
         metavar="URL",
         default=os.environ.get("HARNESS_REDIS_URL") or None,
-        help="a real Redis, in wall time; embedded and in virtual time without it (HARNESS_REDIS_URL)",
+        help=f"a real Redis, in wall time, or `{OWN_REDIS}` to start one for the run; embedded and in virtual time "
+        "without it (HARNESS_REDIS_URL)",
     )
     replay.add_argument("--timeout", type=_seconds, default=2.0, metavar="S", help="Aura's, on a real Redis (2)")
     replay.add_argument("--seed", type=int, default=1, metavar="N", help="the order of what happens at once (1)")

@@ -44,14 +44,15 @@ class Pace:
     tick: float
     settle: float
     patience: float
-    virtual: bool = False
+    stoppable: bool = False
+    """Whether the Redis of the run is its own, to be taken away from both seats."""
 
 
-VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0, virtual=True)
+VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0, stoppable=True)
 
 
-def wall(timeout: float) -> Pace:
-    return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0)
+def wall(timeout: float, *, stoppable: bool) -> Pace:
+    return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0, stoppable=stoppable)
 
 
 class Player:
@@ -74,7 +75,6 @@ class Player:
         self._clock = clock
         self._secret = secret
         self._pace = pace
-        self._embedded = pace.virtual
         self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
@@ -149,7 +149,7 @@ class Player:
             case "cut" | "restore":
                 begin()
                 await self._connection(step)
-            case "stop redis" | "start redis" if not self._embedded:
+            case "stop redis" | "start redis" if not self._pace.stoppable:
                 begin(unproven="the Redis at a URL is not ours to stop")
                 self._impossible = True
             case "stop redis" | "start redis":

@@ -81,18 +81,19 @@ def play_all(
     seed: int = 1,
     redis_url: str | None = None,
     timeout: float = 2.0,
+    own: bool = False,
     folder: Path | None = None,
     out: IO[str] | None = None,
     command: Sequence[str] = ("aura-harness", "replay"),
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
     """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
-    one. Histories go into `folder`, a file each, or one after another to `out`. Raises HarnessError when Redis cannot
-    be worked with.
+    one. `own` says that the Redis at the URL serves nobody else. Histories go into `folder`, a file each, or one after
+    another to `out`. Raises HarnessError when Redis cannot be worked with.
     """
     played = []
     for scenario in scenarios:
-        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, folder, out, command))
+        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, own, folder, out, command))
         told(played[-1])
     return tuple(played)
 
@@ -104,12 +105,13 @@ def _play(
     seed: int,
     redis_url: str | None,
     timeout: float,
+    own: bool,
     folder: Path | None,
     out: IO[str] | None,
     command: Sequence[str],
 ) -> Played:
     began = time.monotonic()
-    pace = VIRTUAL if redis_url is None else wall(timeout)
+    pace = VIRTUAL if redis_url is None else wall(timeout, stoppable=own)
     pace = dataclasses.replace(pace, timeout=settings.aura.hitl_timeout_seconds) if redis_url is None else pace
     run = _run(agreement, scenario, settings, seed, redis_url, pace, folder, out, command)
     history = virtual.run(run) if redis_url is None else asyncio.run(run)

@@ -65,6 +65,11 @@ def test_the_same_file_is_kept_on_a_real_redis_in_wall_time(name: str, agreed: A
     assert not one.unproven
 
 
+def test_a_redis_of_its_own_is_started_for_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "redis-gone", "--redis", "own", "--timeout", "0.6"]) == 0
+    assert "1 of 1 scenarios kept (exit 0)" in capsys.readouterr().out
+
+
 def test_a_redis_that_is_not_ours_is_not_stopped(agreed: Agreement, real_redis: str) -> None:
     (one,) = played(agreed, "redis-gone", redis_url=real_redis)
     assert one.unproven
