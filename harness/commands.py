@@ -97,6 +97,12 @@ def _play(arguments: argparse.Namespace, *, own: bool) -> int:
         for each in scenarios:
             print(f"{each.name:<28} {each.title}")
         return 0
+    if arguments.timeline_to is not None and len(scenarios) != 1:
+        raise UsageError(f"--timeline-to draws one scenario; {len(scenarios)} were found, name one")
+    names = [each.name for each in scenarios]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{twice} was named twice; --repeat N plays scenarios several times")
     agreement = _agreement(arguments)
     settings = Settings.from_environment(os.environ)
     console = terminal.console()

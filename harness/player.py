@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from harness import expect, tokens
 from harness.asgi_stream import open_asgi_stream
@@ -23,7 +24,8 @@ from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
 from harness.runner import RECORD, STOMP_PATH, Pair, quiet
-from harness.scenario import Scenario, Step, wire
+from harness.scenario import Scenario, ScenarioError, Step, wire
+from harness.workbench.rest import document_path
 from harness.workbench.sources import Source, polling, sse, stomp
 from harness.workbench.viewer import Refetch, Viewer
 
@@ -128,7 +130,8 @@ class Player:
                 await self._pair.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
             case "request approval":
                 begin()
-                await self._all(self._pair.approvals.ask(request) for request in self._requests(step))
+                with self._without_redis("aura"):
+                    await self._all(self._pair.approvals.ask(request) for request in self._requests(step))
             case "expire":
                 (request,) = self._ids["requests"][arguments["request"]]
                 begin(key=key_of(request))
@@ -145,6 +148,7 @@ class Player:
                 await self._pair.publish(arguments["channel"], message)
             case "open viewer" | "close viewer":
                 begin()
+                self._must_be_open(step, arguments["viewer"], step.verb == "close viewer")
                 await (self._open if step.verb == "open viewer" else self._close)(arguments["viewer"])
             case "cut" | "restore":
                 begin()
@@ -212,7 +216,7 @@ class Player:
         for index, case in enumerate(self._cases(step)):
             body = {"executor_id": arguments["user"], "comment": arguments.get("comment")}
             body["doc_key"] = self._document(step, index)
-            path = f"/api/synapse/actions/{case}/{step.verb}"
+            path = f"/api/synapse/actions/{quote(case, safe='')}/{step.verb}"
             calls.append(self._post(path, _present(body), self._tenant(arguments["case"])))
         await self._all(calls)
 
@@ -226,7 +230,8 @@ class Player:
                 await self._pair.publish(channel, self._signal_of(step, request))
             return
         body = _present({"userId": arguments["user"], "reason": arguments.get("reason")})
-        await self._all(self._post(f"/api/aura/hitl/{step.verb}/{request}", body, TENANT) for request in requests)
+        paths = [f"/api/aura/hitl/{step.verb}/{quote(request, safe='')}" for request in requests]
+        await self._all(self._post(path, body, TENANT) for path in paths)
 
     def _signal_of(self, step: Step, request: str) -> bytes:
         kind = {"approve": ("approval", "approved"), "reject": ("rejection", "rejected")}[step.verb]
@@ -289,6 +294,19 @@ class Player:
             return stomp(lambda: open_asgi_websocket(synapse.app, STOMP_PATH), name=name, confirm=synapse.broker.holds)
         return sse(lambda: open_asgi_stream(synapse.app, STREAM)) if by == "sse" else polling()
 
+    def _must_be_open(self, step: Step, name: str, wanted: bool) -> None:
+        if (name in self._viewers) is not wanted:
+            found, expected = ("open", "closed") if not wanted else ("closed", "open")
+            raise ScenarioError(f"{step.where}: viewer {name} is {found}, expected {expected} for `{step.verb}`")
+
+    @contextmanager
+    def _without_redis(self, seat: str) -> Iterator[None]:
+        """What a seat could not do for want of Redis is written down, and judged by what is expected."""
+        try:
+            yield
+        except OSError as error:
+            self._recorder.record("fault", {"do": "failed", "error": str(error)}, seat=seat)
+
     async def _close(self, name: str) -> None:
         self._recorder.record("step", {"do": "close-viewer", "viewer": name})
         await self._viewers.pop(name).close()
@@ -299,6 +317,7 @@ class Player:
 
     async def _connection(self, step: Step) -> None:
         if "viewer" in step.arguments:
+            self._must_be_open(step, step.arguments["viewer"], True)
             viewer = self._viewers[step.arguments["viewer"]]
             await (viewer.cut if step.verb == "cut" else viewer.restore)()
             return
@@ -330,7 +349,7 @@ class Player:
                 name = part.arguments["document"]
                 tenant = self._tenant(self._scenario.given.documents[name].case)
                 for key in self._ids["documents"][name]:
-                    await self._fetch(tenant, f"/api/synapse/documents/{key}")
+                    await self._fetch(tenant, document_path(key))
 
     def _met(self, step: Step) -> bool:
         parts = {part.where for part in step.expectations if " no " not in part.verb and part.verb != "expect document"}

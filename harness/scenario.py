@@ -18,6 +18,8 @@ from harness.located import Located, in_words, pointer
 from harness.vocabulary import DOING, EXPECTING, GIVEN, SETTINGS, UNORDERED, Argument, Verb
 
 SCHEMA = "schema.json"
+LONGEST = 24 * 3600.0
+"""Seconds; a story that waits longer waits so long."""
 _PARTS = ("title", "given", "steps")
 _VERBS: Mapping[str, Verb] = {**DOING, **EXPECTING}
 _PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): ")
@@ -55,7 +57,6 @@ class Document:
     name: str
     where: str
     case: str
-    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def duration(text: str) -> Duration:
             found["s"] += sign * float(word[:-1])
         else:
             found["tick"] += sign * int(word.split()[0])
-    return Duration(int(found["timeout"]), found["s"], int(found["tick"]))
+    return Duration(int(found["timeout"]), min(found["s"], LONGEST), int(found["tick"]))
 
 
 def _parsed(file: Located, text: str, path: Path) -> Scenario:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Kind:
     refers_to: str = ""
 
     def fits(self, value: Any) -> bool:
-        if type(value) not in self.types:
+        if type(value) not in self.types or not _can_be_sent(value):
             return False
         if self.among:
             return value in self.among
@@ -100,6 +101,15 @@ def _object(arguments: Mapping[str, Argument], by: str = "") -> dict[str, Any]:
         properties, required = {"by": {"const": by}, **properties}, ["by", *required]
     needed = {"required": required} if required else {}
     return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
+
+
+def _can_be_sent(value: Any) -> bool:
+    """No text with half a surrogate pair, no number that JSON or a database does not hold."""
+    if isinstance(value, str):
+        return not re.search("[\ud800-\udfff]", value)
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _is_base64(text: str) -> bool:
@@ -319,7 +329,6 @@ GIVEN: Mapping[str, tuple[str, Mapping[str, Argument]]] = {
         "Documents that the backend knows.",
         {
             "case": Argument("The case that it belongs to.", CASE, required=True),
-            "status": Argument("Its status at the start.", TEXT, default="OPEN"),
         },
     ),
     "viewers": (

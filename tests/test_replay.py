@@ -186,6 +186,28 @@ def test_a_mistake_in_a_file_is_told_with_its_lines(tmp_path: Path, capsys: pyte
     assert "approve" in err
 
 
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        ("close viewer: reviewer}\n  - {close viewer: reviewer", "viewer reviewer is closed, expected open"),
+        ("open viewer: reviewer", "viewer reviewer is open, expected closed"),
+        ("detect: {case: odd, severity: HIGH, score: .nan}", "a number"),
+        ('reject: {case: odd, by: api, comment: "\\ud800"}', "text"),
+    ],
+)
+def test_a_step_that_makes_no_sense_is_told_with_its_place(
+    step: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nonsense.yaml"
+    given = "given: {cases: {odd: {}}, viewers: {reviewer: {shows: odd}}}"
+    path.write_text(f"title: 말이 안 되는 이야기\n{given}\nsteps:\n  - {{{step}}}\n", encoding="utf-8")
+    assert main(["replay", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert "nonsense.yaml:" in err
+    assert text in err
+    assert "Traceback" not in err
+
+
 def test_the_timeout_is_the_one_of_the_settings(agreed: Agreement) -> None:
     (one,) = play_all(agreed, [BY_NAME["timeout"]], Settings(AuraSettings(hitl_timeout_seconds=5)))
     assert 5 < one.virtual_seconds < 6

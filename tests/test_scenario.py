@@ -82,7 +82,7 @@ def test_the_readme_beside_the_stories_explains_every_word() -> None:
 def test_a_story_knows_its_title_its_givens_and_its_steps() -> None:
     story = parsed("  - approve: {case: odd, by: api, comment: 검토 후 승인}\n  - expect refetch: reviewer\n")
     assert (story.name, story.title, story.where) == ("story", "A story.", "story.yaml:1:1")
-    assert story.given.documents["voucher"] == scenario.Document("voucher", "story.yaml:6:5", "odd", "OPEN")
+    assert story.given.documents["voucher"] == scenario.Document("voucher", "story.yaml:6:5", "odd")
     assert story.given.viewers["reviewer"] == scenario.Viewer(
         "reviewer", "story.yaml:8:5", shows="odd", tenant=7, by="stomp", open=True
     )

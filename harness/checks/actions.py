@@ -26,6 +26,7 @@ from harness.checks.screens import (
 )
 from harness.checks.view import CASE_ACTION, View
 from harness.history import Event
+from harness.reproduce import listen
 from harness.verdict import Finding
 
 TIMEOUT = "HITL timeout"
@@ -37,6 +38,16 @@ def recorded_first(view: View) -> Iterator[Finding | None]:
     """One occasion for each notification of a decision, and one for each refetch that it caused."""
     clause = "action.recorded-first"
     for decision in decisions(view):
+        for early in _told_early(view, decision):
+            seen = f"it was event {early.seq}, the commit {decision.seq}"
+            yield Finding(
+                clause=clause,
+                expected="the commit before anybody is told",
+                seen=seen,
+                evidence=f"{early.kind} {dict(early.data)}",
+                events=(early.seq, decision.seq),
+                reproduce=(listen(CASE_ACTION),),
+            )
         for action in case_actions(view):
             if not _tells(view, action, decision):
                 continue
@@ -49,6 +60,16 @@ def recorded_first(view: View) -> Iterator[Finding | None]:
             for load in loads(view):
                 if load.told_by(action):
                     yield from _sees(view, load, action, decision)
+
+
+def _told_early(view: View, decision: Decision) -> Iterator[Event]:
+    """What the backend set in motion for its decision before it was committed: its signal, its message, its call."""
+    told = [*view.history.of("hitl_signal"), *view.history.of("published")]
+    mine = [event for event in told if event.seat == "synapse"]
+    mine += [exchange.event for exchange in view.exchanges if exchange.field("approved") is decision.approved]
+    for event in mine:
+        if event.seq < decision.seq and decision.request and event.about.get("request") == decision.request:
+            yield event
 
 
 @check("action.only-named-document")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,3 +166,11 @@ def test_what_was_never_seen_before_proves_nothing() -> None:
 def test_another_case_proves_nothing() -> None:
     other = (first_load(case="case-2"), call(), loaded(case="case-2"))
     assert outcome(NEITHER, *other) == "unproven"
+
+
+def test_a_message_of_the_backend_before_its_commit_is_told() -> None:
+    """Even if it took the workbench a while to hear of it."""
+    early = replace(published(ACTION, at=1.1, seat="synapse"), about={"request": "request-1", "case": "case-1"})
+    found = finding("action.recorded-first", early, decided(at=1.15))
+    assert (found.expected, found.seen) == ("the commit before anybody is told", "it was event 1, the commit 2")
+    assert outcome("action.recorded-first", decided(at=1.05), early) == "unproven"
