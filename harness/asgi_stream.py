@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from harness.http import App, Message
 
@@ -32,10 +33,9 @@ class _Stream:
             self.body.put_nowait(message["body"])
 
 
-@asynccontextmanager
-async def open_asgi_stream(app: App, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Entered when the application has answered 200 and sent something; raises OSError for any other answer."""
-    scope = {
+def scope_of(path: str) -> dict[str, Any]:
+    """Of a browser that asks for the event stream at `path`."""
+    return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -49,11 +49,16 @@ async def open_asgi_stream(app: App, path: str) -> AsyncIterator[AsyncIterator[b
         "client": ("127.0.0.1", 0),
         "server": ("synapse", 80),
     }
+
+
+@asynccontextmanager
+async def open_asgi_stream(app: App, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Entered when the application has answered 200 and sent something; raises OSError for any other answer."""
     stream = _Stream()
 
     async def run() -> None:
         try:
-            await app(scope, stream.receive, stream.send)
+            await app(scope_of(path), stream.receive, stream.send)
         finally:
             stream.body.put_nowait(None)
 

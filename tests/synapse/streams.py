@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from harness.asgi_stream import scope_of
+
 
 class Stream:
     """The client's end."""
@@ -73,22 +75,8 @@ class Stream:
 @asynccontextmanager
 async def open_stream(app: ASGIApp, path: str) -> AsyncIterator[Stream]:
     """Entered when the application has answered with the head and the first comment."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"synapse"), (b"accept", b"text/event-stream")],
-        "client": ("127.0.0.1", 0),
-        "server": ("synapse", 80),
-    }
     stream = Stream()
-    running = asyncio.create_task(stream.run(app, scope))
+    running = asyncio.create_task(stream.run(app, scope_of(path)))
     try:
         assert await stream.block() == ":"
         yield stream
