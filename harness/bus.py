@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mutabl
 from typing import Any
 
 import redis.asyncio
+import redis.exceptions
 from redis.asyncio.client import PubSub
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -26,6 +27,10 @@ CONNECT_SECONDS = 2.0
 DELIVERY_SECONDS = 2.0
 MOST_CONNECTIONS = 10_000
 """Every subscription has one of its own, and redis-py allows a hundred by itself."""
+
+CUT, LOST, RESTORED = "cut", "lost", "restored"
+"""What a seat's connection can do."""
+GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 Publish = Callable[[str, bytes], Awaitable[int]]
 """Publishes bytes on a channel; answers how many subscribers received them."""
@@ -100,40 +105,41 @@ class Subscription:
 
 
 class Link:
-    """One seat's way to Redis, which a run can cut and restore. Losing it otherwise is told in the same way.
+    """One seat's way to Redis, which a run can cut and restore.
 
-    While it is cut, subscribing waits, and everything else raises ConnectionError.
+    While it is cut, subscribing waits, and everything else raises ConnectionError. `on_change` is told `cut` at once,
+    `lost` when a connection is found to be gone that nobody cut here, and `restored`.
     """
 
     def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None] = lambda what: None) -> None:
         self._bus = bus
         self._seat = seat
         self._on_change = on_change
-        self._told = "restored"
+        self._told = RESTORED
         self._open = asyncio.Event()
         self._open.set()
         self._held: dict[Subscription, tuple[str, ...]] = {}
+        self._dropped = asyncio.Event()
         self._missing: set[tuple[str, ...]] = set()
-        # Set when nothing is missing, and somebody has subscribed at all.
         self._whole = asyncio.Event()
 
     async def publish(self, channel: str, wire: bytes) -> int:
-        self._must_be_open()
-        return await self._bus.publisher(self._seat)(channel, wire)
+        with self._noticing():
+            return await self._bus.publisher(self._seat)(channel, wire)
 
     async def store(self, key: str, text: str, seconds: int) -> None:
         """Keep it for that long, at most until the run ends."""
-        self._must_be_open()
-        await self._bus.store(key, text, seconds)
+        with self._noticing():
+            await self._bus.store(key, text, seconds)
 
     async def fetch(self, key: str) -> str | None:
-        self._must_be_open()
-        return await self._bus.fetch(key)
+        with self._noticing():
+            return await self._bus.fetch(key)
 
     async def expires_in(self, key: str) -> int | None:
         """Seconds; None for a key that is not there, or stays."""
-        self._must_be_open()
-        return await self._bus.expires_in(key)
+        with self._noticing():
+            return await self._bus.expires_in(key)
 
     async def subscribe(self, *patterns: str) -> Subscription:
         """Waits for as long as the link is cut. Whoever loses this subscription is expected to subscribe again."""
@@ -148,14 +154,20 @@ class Link:
         self._open.clear()
         for subscription in tuple(self._held):
             await subscription.cut()
-        self._tell("cut")
+        self._tell(CUT)
+
+    async def lost(self) -> None:
+        """Returns when the seat has noticed that every subscription it holds is gone."""
+        while self._held:
+            self._dropped.clear()
+            await self._dropped.wait()
 
     async def restore(self) -> None:
         """Returns when the seat has subscribed again."""
         self._open.set()
-        if self._told != "cut" or self._missing:
+        if self._missing:
             await self._whole.wait()
-        self._tell("restored")
+        self._tell(RESTORED)
 
     async def _subscribe(self, names: tuple[str, ...], *, exact: bool) -> Subscription:
         await self._open.wait()
@@ -165,10 +177,12 @@ class Link:
             if self._held.pop(subscription, None) is not None:
                 self._missing.add(names)
                 self._whole.clear()
-                self._tell("cut")
+                self._dropped.set()
+                self._tell(LOST if self._open.is_set() else CUT)
 
         def closed() -> None:
             self._held.pop(subscription, None)
+            self._dropped.set()
             if exact:
                 self._found(names)
 
@@ -176,7 +190,7 @@ class Link:
         self._held[subscription] = names
         self._found(names)
         if not self._missing:
-            self._tell("restored")
+            self._tell(RESTORED)
         return subscription
 
     def _found(self, names: tuple[str, ...]) -> None:
@@ -185,13 +199,22 @@ class Link:
             self._whole.set()
 
     def _tell(self, what: str) -> None:
-        if what != self._told:
+        if (what == RESTORED) != (self._told == RESTORED):
             self._told = what
             self._on_change(what)
 
-    def _must_be_open(self) -> None:
+    @contextlib.contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Whoever sends something finds out whether there is a connection."""
         if not self._open.is_set():
             raise ConnectionError(f"the connection of {self._seat} to {self._bus.description} was cut")
+        try:
+            yield
+        except GONE:
+            self._tell(LOST if self._open.is_set() else CUT)
+            raise
+        if self._open.is_set() and not self._missing:
+            self._tell(RESTORED)
 
 
 class Bus:
@@ -209,6 +232,7 @@ class Bus:
         self._recorder: Recorder | None = None
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
         self._stored: set[str] = set()
+        self._tap_first = False
 
     def publisher(self, seat: str) -> Publish:
         """How `seat` publishes: what passes through it is recorded as that seat's."""
@@ -226,6 +250,16 @@ class Bus:
         on_closed: Callable[[], None] | None = None,
     ) -> Subscription:
         """To patterns, or to channels that are named exactly."""
+        self._must_not_be_first()
+        return await self._subscribe(*names, exact=exact, on_lost=on_lost, on_closed=on_closed)
+
+    async def _subscribe(
+        self,
+        *names: str,
+        exact: bool = False,
+        on_lost: Callable[[], None] | None = None,
+        on_closed: Callable[[], None] | None = None,
+    ) -> Subscription:
         subscription = Subscription(self._redis.pubsub(), names, exact=exact, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
@@ -249,8 +283,27 @@ class Bus:
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
         self._recorder = recorder
-        self._tap = await self.subscribe(*PATTERNS)
+        self._tap = await self._subscribe(*PATTERNS)
         self._task = asyncio.create_task(self._listen(self._tap, recorder), name="redis tap")
+
+    async def down(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Let `stop` end the server. The tap goes with it and misses nothing, for nobody can publish until `up`."""
+        await stop()
+        task, tap, self._task, self._tap = self._task, self._tap, None, None
+        if task is not None and tap is not None:
+            await asyncio.wait([task])
+            task.exception()  # that its connection is lost
+            await tap.close()
+
+    async def up(self, start: Callable[[], Awaitable[None]]) -> None:
+        """Let `start` begin the server again. The tap is the first that it serves, and then the seats are."""
+        self._tap_first = True
+        try:
+            await start()
+            if self._recorder is not None:
+                await self.tap(self._recorder)
+        finally:
+            self._tap_first = False
 
     def must_have_listened(self) -> None:
         """Raises HarnessError when the tap was cut off: then the history has a gap that is nobody's fault."""
@@ -267,7 +320,12 @@ class Bus:
                 await self._redis.delete(*self._stored)
         await self._redis.aclose()
 
+    def _must_not_be_first(self) -> None:
+        if self._tap_first:
+            raise ConnectionError(f"{self.description} is not up yet")
+
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
+        self._must_not_be_first()
         recorder = self._recorder
         if recorder is None or self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
             return int(await self._redis.publish(channel, wire))

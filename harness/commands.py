@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.agreement import Agreement
     from harness.gate import Settings
     from harness.history import History
+    from harness.redis_server import RedisServer
     from harness.replay import Played
     from harness.report import Report
     from harness.report.progress import Progress
@@ -78,15 +79,15 @@ def run_replay(arguments: argparse.Namespace) -> int:
     if arguments.speed is not None:
         raise UsageError("--speed is for --from HISTORY.jsonl; scenarios keep the time that they say")
     if arguments.redis != OWN_REDIS:
-        return _play(arguments, own=False)
+        return _play(arguments, server=None)
     from harness.redis_server import private_server
 
-    with private_server() as url:
-        arguments.redis = url
-        return _play(arguments, own=True)
+    with private_server() as server:
+        arguments.redis = server.url
+        return _play(arguments, server=server)
 
 
-def _play(arguments: argparse.Namespace, *, own: bool) -> int:
+def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     from harness import replay
     from harness.gate import Settings
     from harness.report import terminal
@@ -131,7 +132,7 @@ def _play(arguments: argparse.Namespace, *, own: bool) -> int:
             seed=arguments.seed,
             redis_url=arguments.redis,
             timeout=arguments.timeout,
-            own=own,
+            server=server,
             folder=arguments.history,
             command=command,
             told=told,

@@ -12,17 +12,18 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from harness import expect, tokens
 from harness.asgi_stream import open_asgi_stream
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus
+from harness.bus import Bus, Link
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
+from harness.redis_server import RedisServer
 from harness.runner import RECORD, STOMP_PATH, Pair, quiet
 from harness.scenario import Scenario, ScenarioError, Step, wire
 from harness.workbench.rest import document_path
@@ -46,15 +47,55 @@ class Pace:
     tick: float
     settle: float
     patience: float
-    stoppable: bool = False
-    """Whether the Redis of the run is its own, to be taken away from both seats."""
 
 
-VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0, stoppable=True)
+VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0)
 
 
-def wall(timeout: float, *, stoppable: bool) -> Pace:
-    return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0, stoppable=stoppable)
+def wall(timeout: float) -> Pace:
+    return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0)
+
+
+class Outage(Protocol):
+    """How the Redis of a run is taken away from both seats, and given back to them."""
+
+    async def begin(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Of the embedded one: it goes on, and no seat reaches it."""
+
+    links: Sequence[Link]
+
+    async def begin(self) -> None:
+        for link in self.links:
+            await link.cut()
+
+    async def end(self) -> None:
+        for link in self.links:
+            await link.restore()
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Of a server of our own: it ends and begins again, and the seats find out by themselves."""
+
+    server: RedisServer
+    bus: Bus
+    links: Sequence[Link]
+
+    async def begin(self) -> None:
+        await self.bus.down(partial(asyncio.to_thread, self.server.stop))
+        for link in self.links:
+            await link.lost()
+
+    async def end(self) -> None:
+        await self.bus.up(partial(asyncio.to_thread, self.server.start))
+        for link in self.links:
+            await link.restore()
 
 
 class Player:
@@ -68,7 +109,9 @@ class Player:
         clock: Clock,
         secret: str,
         pace: Pace,
+        outage: Outage | None,
     ) -> None:
+        """Without an `outage`, for a Redis that is not ours, a story that stops it is `unproven` from there on."""
         self._scenario = scenario
         self._run = run
         self._pair = pair
@@ -77,6 +120,7 @@ class Player:
         self._clock = clock
         self._secret = secret
         self._pace = pace
+        self._outage = outage
         self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
@@ -153,12 +197,13 @@ class Player:
             case "cut" | "restore":
                 begin()
                 await self._connection(step)
-            case "stop redis" | "start redis" if not self._pace.stoppable:
+            case "stop redis" | "start redis" if (outage := self._outage) is not None:
+                begin()
+                await quiet(self._recorder, self._pace.settle)
+                await (outage.begin if step.verb == "stop redis" else outage.end)()
+            case "stop redis" | "start redis":
                 begin(unproven="the Redis at a URL is not ours to stop")
                 self._impossible = True
-            case "stop redis" | "start redis":
-                begin()
-                await self._redis(step.verb == "stop redis")
             case "wait":
                 begin()
                 await asyncio.sleep(arguments["for"].within(timeout=self._pace.timeout, tick=self._pace.tick))
@@ -325,11 +370,6 @@ class Player:
         if step.verb == "cut":
             await quiet(self._recorder, self._pace.settle)
         await (link.cut if step.verb == "cut" else link.restore)()
-
-    async def _redis(self, stop: bool) -> None:
-        """The embedded one is gone for both seats; what the run itself sees of it stays."""
-        for link in (self._pair.aura_link, self._pair.link):
-            await (link.cut if stop else link.restore)()
 
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 

@@ -14,20 +14,49 @@ from pathlib import Path
 from harness.errors import HarnessError
 
 
-@contextlib.contextmanager
-def private_server() -> Iterator[str]:
-    """Start one on a free loopback port and give its URL; it is stopped at the end. Nothing is written to disk."""
-    binary = find_binary()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+class RedisServer:
+    """One on a loopback port of its own, which can be stopped and started again. Nothing is written to disk, so that it
+    forgets its keys. Raises HarnessError when there is no binary, or it does not start.
+    """
+
+    def __init__(self) -> None:
+        self._binary = find_binary()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Returns when it accepts connections."""
+        command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            _await_ready(process, binary)
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+            _await_ready(self._process, self._binary)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Returns when it is gone; stopping it twice does nothing."""
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                process.terminate()
+
+
+@contextlib.contextmanager
+def private_server() -> Iterator[RedisServer]:
+    """Started, and stopped at the end."""
+    server = RedisServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def find_binary() -> str:

@@ -18,7 +18,8 @@ from harness.clock import Clock, VirtualClock, WallClock
 from harness.expect import Judged
 from harness.gate import Settings
 from harness.history import FINISHED, History, Recorder
-from harness.player import VIRTUAL, Pace, Player, wall
+from harness.player import VIRTUAL, CutOff, Pace, Player, Restart, wall
+from harness.redis_server import RedisServer
 from harness.runner import described, simulated
 from harness.scenario import Scenario
 from harness.verdict import Verdict
@@ -81,19 +82,19 @@ def play_all(
     seed: int = 1,
     redis_url: str | None = None,
     timeout: float = 2.0,
-    own: bool = False,
+    server: RedisServer | None = None,
     folder: Path | None = None,
     out: IO[str] | None = None,
     command: Sequence[str] = ("aura-harness", "replay"),
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
     """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
-    one. `own` says that the Redis at the URL serves nobody else. Histories go into `folder`, a file each, or one after
+    one. `server` is the one at the URL if it is ours to stop. Histories go into `folder`, a file each, or one after
     another to `out`. Raises HarnessError when Redis cannot be worked with.
     """
     played = []
     for scenario in scenarios:
-        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, own, folder, out, command))
+        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, server, folder, out, command))
         told(played[-1])
     return tuple(played)
 
@@ -105,15 +106,15 @@ def _play(
     seed: int,
     redis_url: str | None,
     timeout: float,
-    own: bool,
+    server: RedisServer | None,
     folder: Path | None,
     out: IO[str] | None,
     command: Sequence[str],
 ) -> Played:
     began = time.monotonic()
-    pace = VIRTUAL if redis_url is None else wall(timeout, stoppable=own)
-    pace = dataclasses.replace(pace, timeout=settings.aura.hitl_timeout_seconds) if redis_url is None else pace
-    run = _run(agreement, scenario, settings, seed, redis_url, pace, folder, out, command)
+    virtually = dataclasses.replace(VIRTUAL, timeout=settings.aura.hitl_timeout_seconds)
+    pace = virtually if redis_url is None else wall(timeout)
+    run = _run(agreement, scenario, settings, seed, redis_url, server, pace, folder, out, command)
     history = virtual.run(run) if redis_url is None else asyncio.run(run)
     return Played(
         scenario=scenario,
@@ -135,6 +136,7 @@ async def _run(
     settings: Settings,
     seed: int,
     redis_url: str | None,
+    server: RedisServer | None,
     pace: Pace,
     folder: Path | None,
     out: IO[str] | None,
@@ -151,7 +153,9 @@ async def _run(
             repeats, kind = (*command, scenario.name), "virtual" if redis_url is None else "wall"
             recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats, time=kind))
             async with simulated(bus, recorder, clock, seed, aura, synapse) as pair:
-                await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace).play()
+                links = (pair.aura_link, pair.link)
+                ours = Restart(server, bus, links) if server else CutOff(links) if redis_url is None else None
+                await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace, ours).play()
                 bus.must_have_listened()
             recorder.record("step", {"do": FINISHED})
     finally:

@@ -23,7 +23,7 @@ from harness.aura.app import create_app
 from harness.aura.hitl import Approvals
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
-from harness.bus import HITL_CHANNEL, Bus, Link, Publish, Subscription
+from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Publish, Subscription
 from harness.clock import Clock
 from harness.history import Recorder, encode, ids_of
 from harness.http import App, Tap, call
@@ -73,7 +73,9 @@ async def simulated(
 
     def link_of(seat: str) -> Link:
         def changed(what: str) -> None:
-            recorder.record("fault", {"do": what}, seat=seat)
+            # What is lost is found to be so some time after it was.
+            data = {"do": CUT, "noticed": True} if what == LOST else {"do": what}
+            recorder.record("fault", data, seat=seat)
 
         return Link(bus, seat, changed)
 

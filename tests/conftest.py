@@ -20,8 +20,8 @@ def agreed() -> Agreement:
 @pytest.fixture(scope="session")
 def real_redis() -> Iterator[str]:
     """The URL of a real redis-server of our own."""
-    with private_server() as url:
-        yield url
+    with private_server() as server:
+        yield server.url
 
 
 @pytest.fixture(params=["fake", "real"])

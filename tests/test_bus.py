@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import io
 import time
+from functools import partial
 
 import pytest
 import redis
 
-from harness.bus import Link, open_bus, without_password
+from harness.bus import Link, Subscription, open_bus, without_password
 from harness.clock import WallClock
 from harness.errors import HarnessError
 from harness.history import History, Recorder, decode
+from harness.redis_server import private_server
 
 HANGUL = "{'message': '조치 승인됨 👍'}".encode()
 
@@ -158,9 +160,8 @@ def test_a_link_that_is_cut_loses_what_is_published_until_it_is_restored(redis_u
         async with open_bus(redis_url) as bus:
             link = Link(bus, "synapse", changes.append)
 
-            async def listen() -> None:
+            async def listen(subscription: Subscription) -> None:
                 while True:
-                    subscription = await link.subscribe("workbench:*")
                     with contextlib.suppress(ConnectionError):
                         async for _, wire in subscription:
                             received.append(wire)
@@ -168,9 +169,9 @@ def test_a_link_that_is_cut_loses_what_is_published_until_it_is_restored(redis_u
                             if wire == b"3":
                                 await subscription.close()
                                 return
+                    subscription = await link.subscribe("workbench:*")
 
-            listening = asyncio.create_task(listen())
-            await link.restore()
+            listening = asyncio.create_task(listen(await link.subscribe("workbench:*")))
             publish = bus.publisher("aura")
             receivers = [await publish("workbench:alert", b"1")]
             await first.wait()  # what is under way when the link is cut is lost with it
@@ -185,7 +186,7 @@ def test_a_link_that_is_cut_loses_what_is_published_until_it_is_restored(redis_u
     assert asyncio.run(scene()) == ([b"1", b"3"], ["cut", "restored"])
 
 
-def test_a_connection_that_redis_closes_is_told_like_one_that_is_cut(real_redis: str) -> None:
+def test_a_connection_that_redis_closes_is_told_as_lost(real_redis: str) -> None:
     async def scene() -> list[str]:
         changes: list[str] = []
         async with open_bus(real_redis) as bus:
@@ -200,7 +201,7 @@ def test_a_connection_that_redis_closes_is_told_like_one_that_is_cut(real_redis:
             await (await link.subscribe("workbench:*")).close()
         return changes
 
-    assert asyncio.run(scene()) == ["cut", "restored"]
+    assert asyncio.run(scene()) == ["lost", "restored"]
 
 
 def test_a_link_stores_for_a_while_and_what_it_stored_goes_with_the_run(redis_url: str | None) -> None:
@@ -307,3 +308,41 @@ def test_a_link_without_subscriptions_is_restored_at_once(redis_url: str | None)
         return changes
 
     assert asyncio.run(scene()) == ["cut", "restored"]
+
+
+def test_a_server_that_is_restarted_is_lost_and_found_by_the_seats_and_the_tap_misses_nothing() -> None:
+    async def scene() -> tuple[list[str], list[str], list[bytes]]:
+        of_synapse: list[str] = []
+        of_aura: list[str] = []
+        recorder = Recorder(WallClock())
+        with private_server() as server:
+            async with open_bus(server.url) as bus, asyncio.timeout(10):
+                await bus.tap(recorder)
+                synapse, aura = Link(bus, "synapse", of_synapse.append), Link(bus, "aura", of_aura.append)
+                await synapse.subscribe("workbench:*")
+                assert await aura.publish("workbench:alert", b"1") == 2
+                await bus.down(partial(asyncio.to_thread, server.stop))
+                await synapse.lost()
+                for attempt in (aura.publish("workbench:alert", b"2"), synapse.fetch("hitl:request:1")):
+                    with pytest.raises((OSError, redis.ConnectionError)):
+                        await attempt
+                await bus.up(partial(asyncio.to_thread, server.start))
+                again = asyncio.create_task(synapse.subscribe("workbench:*"))
+                await synapse.restore()
+                assert await aura.publish("workbench:alert", b"3") == 2
+                await (await again).close()
+                bus.must_have_listened()
+        return of_synapse, of_aura, [decode(event.data["wire"]) for event in recorder.history()]
+
+    assert asyncio.run(scene()) == (["lost", "restored"], ["lost", "restored"], [b"1", b"3"])
+
+
+def test_a_run_that_ends_while_its_server_is_stopped_has_no_gap() -> None:
+    async def scene() -> None:
+        with private_server() as server:
+            async with open_bus(server.url) as bus, asyncio.timeout(10):
+                await bus.tap(Recorder(WallClock()))
+                await bus.down(partial(asyncio.to_thread, server.stop))
+                bus.must_have_listened()
+
+    asyncio.run(scene())

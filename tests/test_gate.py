@@ -164,14 +164,14 @@ def test_a_history_that_was_cut_off_accuses_nobody(agreed: Agreement) -> None:
 
 
 def test_redis_that_dies_in_the_middle_ends_the_run_with_one_line(agreed: Agreement) -> None:
-    with private_server() as url:
+    with private_server() as server:
 
         def progress(phase: str, done: int, total: int | None) -> None:
             if (phase, done) == ("messages", 20):
-                with redis.Redis.from_url(url) as other:
+                with redis.Redis.from_url(server.url) as other:
                     other.shutdown(nosave=True)
 
-        options = Options(redis_url=url, examples=5, without=frozenset({"schemathesis"}), quiet=0.1)
+        options = Options(redis_url=server.url, examples=5, without=frozenset({"schemathesis"}), quiet=0.1)
         with pytest.raises(HarnessError, match="was lost during the run"):
             asyncio.run(gate.run(agreed, options, Settings(), progress=progress))
 

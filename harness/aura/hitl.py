@@ -24,6 +24,7 @@ log = logging.getLogger("harness.aura")
 
 REQUEST_SECONDS = 1800
 SESSION_SECONDS = 3600
+RECONNECT_SECONDS = 0.1
 TIMED_OUT = "HITL timeout"
 _TYPES = ("approval", "rejection")
 
@@ -108,12 +109,20 @@ class Approvals:
                             return await _first(listening)
                         except ConnectionError as error:
                             log.warning("%s: %s", channel, error)
-                        lost, listening = listening, await self._redis.listen(channel)
+                        lost, listening = listening, await self._again(channel)
                         await lost.close()
             return None
         finally:
             with suppress(OSError, RedisError):
                 await listening.close()
+
+    async def _again(self, channel: str) -> Listening:
+        while True:
+            try:
+                return await self._redis.listen(channel)
+            except (OSError, RedisError) as error:
+                log.debug("%s: %s", channel, error)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _action(self, request_id: str, signal: dict[str, Any] | None) -> Action | None:
         """What is recorded: of whom and what, is read from the stored request."""

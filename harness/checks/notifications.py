@@ -120,8 +120,9 @@ def as_seen(notification: Notification) -> str:
 
 
 def _noticed_late(view: View, found: list[Handling]) -> list[Handling]:
-    """A cut is noticed after it happened: what was published just before and came to nothing was lost in it."""
-    cuts = [event for event in _faults(view) if event.data["do"] == "cut"]
+    """A cut that the run did not make is noticed after it happened: what was published just before and came to nothing
+    was lost in it."""
+    cuts = [event for event in _faults(view) if event.data["do"] == "cut" and event.data.get("noticed")]
     for cut in cuts:
         for index in range(len(found) - 1, -1, -1):
             one = found[index]

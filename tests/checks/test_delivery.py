@@ -114,8 +114,14 @@ def test_a_gap_that_never_ends_promises_nothing_for_what_follows() -> None:
 def test_a_cut_that_is_noticed_late_excuses_what_was_published_just_before() -> None:
     message = ACTION | {"case_id": "case-9", "request_id": "request-9"}
     late, early = (published(message, at=at, seat="harness") for at in (1.15, 0.9))
-    assert broken_by_synapse(*handled(), late, fault("cut", at=1.2), RESTORED, *other(3)) == set()
-    assert broken_by_synapse(*handled(), early, fault("cut", at=1.2), RESTORED, *other(3)) == {"delivery.nothing-lost"}
+    noticed = fault("cut", at=1.2, noticed=True)
+    assert broken_by_synapse(*handled(), late, noticed, RESTORED, *other(3)) == set()
+    assert broken_by_synapse(*handled(), early, noticed, RESTORED, *other(3)) == {"delivery.nothing-lost"}
+
+
+def test_a_cut_that_the_run_makes_excuses_nothing_that_was_published_before_it() -> None:
+    before = published(ACTION | {"case_id": "case-9", "request_id": "request-9"}, at=1.15, seat="harness")
+    assert broken_by_synapse(*handled(), before, fault("cut", at=1.2), RESTORED, *other(3)) == {"delivery.nothing-lost"}
 
 
 def test_a_message_that_is_under_way_while_the_consumer_comes_back_promises_nothing() -> None:
