@@ -15,6 +15,7 @@ from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
+    from harness.expect import JudgedScenario
     from harness.gate import Settings
     from harness.history import History
     from harness.redis_server import RedisServer
@@ -32,7 +33,6 @@ def run_gate(arguments: argparse.Namespace) -> int:
     from harness import gate
     from harness.report import terminal
     from harness.report.progress import Progress
-    from harness.report.replay import failing
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
@@ -48,12 +48,8 @@ def run_gate(arguments: argparse.Namespace) -> int:
     ):
         history = runner.run(gate.run(agreement, options, settings, out=out, began=_header, progress=progress))
         played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
-    report = _judged(agreement, [history, *(each.history for each in played)], required)
-    code = _present(arguments, report)
-    wrong = [each for each in played if any(one.outcome == "broken" for one in each.expectations)]
-    for each in wrong:
-        terminal.show(terminal.console(), failing(each.scenario, each.expectations, ()))
-    return 1 if wrong and code in (0, 3) else code
+    histories = [history, *(each.history for each in played)]
+    return _present(arguments, _judged(agreement, histories, [each.judged for each in played], required))
 
 
 def _stories(
@@ -110,14 +106,14 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
 
     def told(played: replay.Played) -> None:
-        outcome = "broken" if played.broken else "unproven" if played.unproven else "kept"
+        outcome = played.outcome
         virtual = played.virtual_seconds if arguments.redis is None else None
         shown = line(played.scenario.name, outcome, virtual=virtual, seconds=played.seconds)
         terminal.show(console, shown, on_one_line=True)
         sys.stdout.flush()
         if outcome != "kept":
             broken = [verdict for verdict in played.verdicts if verdict.outcome == "broken"]
-            terminal.show(console, failing(played.scenario, played.expectations, broken))
+            terminal.show(console, failing(played.judged, broken))
         if arguments.timeline:
             from harness.report.timeline import timeline
 
@@ -138,18 +134,19 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
             told=told,
         )
         rounds.append(played)
-    code = replay.exit_code([each for played in rounds for each in played])
     last = rounds[-1]
+    report = _report_of(last, [each for played in rounds for each in played])
     if arguments.timeline_to is not None:
         from harness.report.picture import timeline_html
 
         arguments.timeline_to.write_text(timeline_html(last[0].history, last[0].scenario.title), encoding="utf-8")
-    _write(arguments, _report_of(last, code))
+    _write(arguments, report)
     if arguments.repeat > 1:
         print(_alike(rounds))
-    kept = sum(not each.broken and not each.unproven for each in last)
-    print(f"{kept} of {len(last)} scenarios kept (exit {code}); aura, synapse and workbench simulated: a self-test")
-    return code
+    kept = sum(each.outcome == "kept" for each in last)
+    counted = f"{kept} of {len(last)} scenarios kept (exit {report.exit_code})"
+    print(f"{counted}; aura, synapse and workbench simulated: a self-test")
+    return report.exit_code
 
 
 def _republish(arguments: argparse.Namespace) -> int:
@@ -208,11 +205,14 @@ def _must_only_publish(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
 
 
-def _report_of(played: Sequence[Played], code: int) -> Report:
+def _report_of(played: Sequence[Played], all_rounds: Sequence[Played]) -> Report:
     from harness.report import Report
-    from harness.verdict import merged
+    from harness.verdict import exit_code, merged
 
-    return Report(played[0].history.run, merged(each.verdicts for each in played), code)
+    every = merged(each.verdicts for each in all_rounds)
+    code = exit_code(every, scenarios=[each.outcome for each in all_rounds], whole=False)
+    verdicts = merged(each.verdicts for each in played)
+    return Report(played[0].history.run, verdicts, code, scenarios=tuple(each.judged for each in played))
 
 
 def _alike(rounds: Sequence[Sequence[Played]]) -> str:
@@ -254,14 +254,16 @@ def _scenarios(asked: Sequence[str]) -> tuple[Scenario, ...]:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
+    from harness.expect import rejudge
     from harness.history import load_all
 
     agreement = _agreement(arguments)
     required = _required(arguments, agreement)
     _must_differ(arguments)
     histories = load_all(arguments.recorded)
+    scenarios = [judged for judged in map(rejudge, histories) if judged is not None]
     _header(histories[0].run)
-    return _present(arguments, _judged(agreement, histories, required))
+    return _present(arguments, _judged(agreement, histories, scenarios, required))
 
 
 def run_lint(arguments: argparse.Namespace) -> int:
@@ -317,22 +319,34 @@ def _required(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[
     return frozenset(asked)
 
 
-def _judged(agreement: Agreement, histories: Sequence[History], required: frozenset[str]) -> Report:
+def _judged(
+    agreement: Agreement,
+    histories: Sequence[History],
+    scenarios: Sequence[JudgedScenario],
+    required: frozenset[str],
+) -> Report:
+    """Histories of scenarios alone need not prove every clause."""
     from harness.checks import judge
     from harness.report import Report
     from harness.verdict import exit_code, merged
 
     verdicts = merged(judge(agreement, history) for history in histories)
     complete = all(history.complete for history in histories)
-    code = exit_code(verdicts, required) if complete else HarnessError.exit_code
-    return Report(histories[0].run, verdicts, code, complete)
+    whole = len(histories) > len(scenarios)
+    code = exit_code(verdicts, required, scenarios=[each.outcome for each in scenarios], whole=whole)
+    code = code if complete else HarnessError.exit_code
+    return Report(histories[0].run, verdicts, code, complete, tuple(scenarios))
 
 
 def _present(arguments: argparse.Namespace, report: Report) -> int:
     from harness.report import terminal
+    from harness.report.replay import failing
 
     console = terminal.console()
     terminal.show(console, terminal.verdicts(report, console.width))
+    for judged in report.scenarios:
+        if judged.outcome != "kept":
+            terminal.show(console, failing(judged, ()))
     terminal.show(console, terminal.summary(report), on_one_line=True)
     _write(arguments, report)
     return report.exit_code

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-from harness.history import Event, decode
+from harness import scenario
+from harness.history import Event, History, decode
 from harness.scenario import Scenario, Step
+from harness.verdict import Outcome
 
 ANSWER, MESSAGE, ROW, FRAME, REFETCH = HOPS = (
     "HTTP answer",
@@ -21,6 +24,7 @@ ANSWER, MESSAGE, ROW, FRAME, REFETCH = HOPS = (
     "refetch",
 )
 FEEDBACK, DOCUMENT = "feedback line", "document status"
+SIGNALS = "hitl:channel:{session}"
 AROUND = 3
 """How many events before and behind the place are shown with a broken expectation."""
 
@@ -35,13 +39,38 @@ class Judged:
     """`hop` and `seat` say where the story stopped and who had to go on; `events` are the `seq` of what is meant."""
 
     step: Step
-    outcome: Literal["kept", "broken", "unproven"]
+    outcome: Outcome
     expected: str
     seen: str = ""
     hop: str = ""
     seat: str = ""
     events: tuple[int, ...] = ()
     around: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedScenario:
+    """The scenario of a run, and what became of its expectations."""
+
+    scenario: Scenario
+    expectations: tuple[Judged, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        outcomes = {each.outcome for each in self.expectations}
+        return "broken" if "broken" in outcomes else "unproven" if "unproven" in outcomes else "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Where a story stopped, whose turn it was, and what is wrong: with the event `near`, or, where nothing came, with
+    what followed the one `before`."""
+
+    hop: str
+    seat: str
+    said: str
+    near: tuple[Event, ...] = ()
+    before: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +84,79 @@ class _Block:
     events: tuple[Event, ...]
 
 
-def judge(scenario: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
+def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     """One for each expectation, in the order of the file.
 
-    The runner records `step` {do: "given", ids: {cases, documents, requests, rag, actions: {name: [id, …]}}} before the
-    first step, and `step` {do: verb, step: index, line: n} when a step begins; with `unproven: reason` for one that
-    this run cannot play. An expectation looks at what happened since the last steps that did something began, up to
-    the next such step. Each event accounts for one expectation. Order counts among events of one kind, for two
-    transports may be seen in either order.
+    The runner records `step` {do: "given", scenario: name, file: its name, text: all of it, ids: {cases, documents,
+    requests, rag, actions: {name: [id, …]}}} before the first step, and `step` {do: verb, step: index, line: n} when a
+    step begins; with `unproven: reason` for one that this run cannot play. An expectation looks at what happened since
+    the last steps that did something began, up to the next such step. Each event accounts for one expectation. Order
+    counts among events of one kind, for two transports may be seen in either order.
     """
     ids = ids_of(history)
     judged: list[Judged] = []
     impossible = next((event for event in history if event.kind == "step" and event.data.get("unproven")), None)
-    for block in _blocks(scenario, history):
+    for block in _blocks(told, history):
         judged += _judged(block, ids, history, impossible)
     return tuple(judged)
 
 
-def satisfied(scenario: Scenario, history: Sequence[Event], step: Step) -> bool:
+def rejudge(history: History) -> JudgedScenario | None:
+    """The scenario that a history was recorded of, from its own text; None for one of something else.
+
+    In a history that was cut off, what did not come is unproven. Raises ScenarioError where the text does not load.
+    """
+    given = _given(history)
+    if "text" not in given:
+        return None
+    played = scenario.parse(given["text"], Path(f"{given['scenario']}.yaml"), given.get("file"))
+    judged = judge(played, history)
+    if not history.complete:
+        judged = tuple(_perhaps_later(each) for each in judged)
+    return JudgedScenario(played, judged)
+
+
+def _perhaps_later(judged: Judged) -> Judged:
+    if judged.outcome != "broken" or " no " in judged.step.verb:
+        return judged
+    return Judged(judged.step, "unproven", judged.expected, seen="the run was cut off")
+
+
+def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:
     """Whether everything that this step expects is kept by what has happened so far."""
     meant = {part.where for part in step.expectations}
-    return all(each.outcome == "kept" for each in judge(scenario, history) if each.step.where in meant)
+    return all(each.outcome == "kept" for each in judge(told, history) if each.step.where in meant)
 
 
 def ids_of(history: Sequence[Event]) -> Ids:
     """What the names of the scenario stand for in this run."""
-    given = (event.data.get("ids") for event in history if event.kind == "step" and event.data.get("do") == "given")
-    return next(given, None) or {}
+    ids: Ids = _given(history).get("ids", {})
+    return ids
 
 
-def _blocks(scenario: Scenario, history: Sequence[Event]) -> Iterator[_Block]:
+def _given(history: Sequence[Event]) -> Mapping[str, Any]:
+    found = (event.data for event in history if event.kind == "step" and event.data.get("do") == "given")
+    return next(found, {})
+
+
+def _blocks(told: Scenario, history: Sequence[Event]) -> Iterator[_Block]:
     begun = {event.data["step"]: event for event in history if event.kind == "step" and "step" in event.data}
     groups: list[list[int]] = []
-    for index, step in enumerate(scenario.steps):
-        follows = groups and (step.expects or not scenario.steps[groups[-1][-1]].expects)
+    for index, step in enumerate(told.steps):
+        follows = groups and (step.expects or not told.steps[groups[-1][-1]].expects)
         if follows:
             groups[-1].append(index)
         else:
             groups.append([index])
     starts = [next((begun[i].seq for i in group if i in begun), None) for group in groups]
     for number, group in enumerate(groups):
-        steps = [scenario.steps[index] for index in group]
+        steps = [told.steps[index] for index in group]
         start = starts[number]
         end = next((seq for seq in starts[number + 1 :] if seq is not None), None)
         yield _Block(
             doing=tuple(step for step in steps if not step.expects),
             expecting=tuple(step for step in steps if step.expects),
-            begun={scenario.steps[index].line: begun[index] for index in group if index in begun},
+            begun={told.steps[index].line: begun[index] for index in group if index in begun},
             events=()
             if start is None
             else tuple(e for e in history if start <= e.seq and (end is None or e.seq < end)),
@@ -111,6 +166,7 @@ def _blocks(scenario: Scenario, history: Sequence[Event]) -> Iterator[_Block]:
 def _judged(block: _Block, ids: Ids, history: Sequence[Event], impossible: Event | None) -> Iterator[Judged]:
     matched = _assigned(block, ids)
     taken = {event.seq for events in matched.values() for event in events}
+    stops: list[tuple[Step, _Stop]] = []
     for group in block.expecting:
         began = block.begun.get(group.line)
         for step in group.expectations:
@@ -123,7 +179,7 @@ def _judged(block: _Block, ids: Ids, history: Sequence[Event], impossible: Event
             elif step.verb == "expect document":
                 yield _document(block, step, ids, history)
             else:
-                yield _something(block, step, ids, matched[step.where], taken, history)
+                yield _something(block, step, ids, matched[step.where], taken, history, stops)
 
 
 # ---- Which event accounts for which expectation ---------------------------------------------------------------------
@@ -303,16 +359,25 @@ def _shown(value: Any) -> str:
 
 
 def _something(
-    block: _Block, step: Step, ids: Ids, events: tuple[Event, ...], taken: set[int], history: Sequence[Event]
+    block: _Block,
+    step: Step,
+    ids: Ids,
+    events: tuple[Event, ...],
+    taken: set[int],
+    history: Sequence[Event],
+    stops: list[tuple[Step, _Stop]],
 ) -> Judged:
+    """`stops` are those of the expectations before it, and this one's is added to them."""
     seqs = tuple(event.seq for event in events)
     times = step.arguments["times"]
     if len(events) == times:
         return Judged(step, "kept", _words(step), events=seqs)
-    hop, seat, near, said = _stopped(block, step, ids, taken)
-    seen = said if times == 1 else f"{len(events)} of {times}; {said}"
-    shown = (*seqs, *(event.seq for event in near))
-    return Judged(step, "broken", _words(step), seen, hop, seat, shown, _around(block, near, history))
+    stop = _stopped_before(block, step, stops) or _stopped(block, step, ids, taken)
+    stops.append((step, stop))
+    seen = stop.said if times == 1 else f"{len(events)} of {times}; {stop.said}"
+    shown = (*seqs, *(event.seq for event in stop.near))
+    around = _around(block, stop.near or stop.before, history)
+    return Judged(step, "broken", _words(step), seen, stop.hop, stop.seat, shown, around)
 
 
 def _nothing(block: _Block, step: Step, ids: Ids, taken: set[int], history: Sequence[Event]) -> Judged:
@@ -371,30 +436,52 @@ def _own_hop(step: Step) -> tuple[str, str | None]:
     return REFETCH, "workbench"
 
 
-def _stopped(block: _Block, step: Step, ids: Ids, taken: set[int]) -> tuple[str, str, list[Event], str]:
-    """Hop, whose it is, the nearest events, and what is wrong with them."""
-    own, owner = _own_hop(step)
-    near = [event for event in block.events if _is_meant(step, event, ids) and event.seq not in taken]
-    if near:
-        wrong = "; ".join(_differences(step, near[-1]))
-        said = wrong or "it came, but out of order; list them under `unordered` if the order does not matter"
-        row = next((event for event in block.events if own == FRAME and _is_row_of(event, near[-1])), None)
-        hop = ROW if row is not None and any(_differences(step, row)) else own
-        return hop, owner or "", near[-1:], said
+def _stopped_before(block: _Block, step: Step, stops: Sequence[tuple[Step, _Stop]]) -> _Stop | None:
+    """What did not come to a hop does not come to a later one, whatever else came there."""
+    own, _ = _own_hop(step)
     about = _about_what(block, step)
+    for earlier, stop in stops:
+        other = _about_what(block, earlier)
+        same = all(about[name] == other[name] for name in about.keys() & other.keys())
+        if same and not stop.near and {own, stop.hop} <= set(HOPS) and HOPS.index(stop.hop) < HOPS.index(own):
+            return stop
+    return None
+
+
+def _stopped(block: _Block, step: Step, ids: Ids, taken: set[int]) -> _Stop:
+    own, owner = _own_hop(step)
+    near = [event for event in block.events if _is_meant(step, event, ids) and event.seq not in taken][-1:]
+    if near:
+        wrong = "; ".join(_differences(step, near[0]))
+        said = wrong or "it came, but out of order; list them under `unordered` if the order does not matter"
+        row = next((event for event in block.events if own == FRAME and _is_row_of(event, near[0])), None)
+        hop = ROW if row is not None and any(_differences(step, row)) else own
+        return _Stop(hop, owner or "", said, near=tuple(near))
+    about = _about_what(block, step)
+    before: tuple[Event, ...] = ()
     for hop in _hops_before(block, own):
         found = [event for event in block.events if _at_hop(hop, event) and _is_about(about, event, ids)]
         if hop == ANSWER:
             found = found or [event for event in block.events if _at_hop(hop, event)]
-            refused = [event for event in found if event.data.get("status") not in range(200, 300)]
+            refused = tuple(event for event in found if event.data.get("status") not in range(200, 300))[-1:]
             if refused:
-                status = refused[-1].data.get("status")
-                return hop, refused[-1].seat or "", refused[-1:], f"the call was answered {status or 'not at all'}"
+                status = refused[0].data.get("status")
+                said = f"the call was answered {status or 'not at all'}"
+                return _Stop(hop, refused[0].seat or "", said, near=refused)
         if not found:
-            return hop, _keeper(block, hop), [], f"there was no {hop}"
+            return _Stop(hop, _keeper(block, hop), f"there was no {hop}", before=before)
+        before = tuple(found[-1:])
         if hop != ANSWER and len(found) < step.arguments["times"]:
-            return hop, _keeper(block, hop), found[-1:], f"of what it takes, a {hop}, there were {len(found)}"
-    return own, owner or "", [], f"there was no {own}"
+            return _Stop(hop, _keeper(block, hop), f"of what it takes, a {hop}, there were {len(found)}", near=before)
+        if hop == ANSWER and _unsignalled(block):
+            return _Stop(MESSAGE, "synapse", f"the backend published no answer on {SIGNALS}", before=before)
+    return _Stop(own, owner or "", f"there was no {own}", before=before)
+
+
+def _unsignalled(block: _Block) -> bool:
+    """Whether somebody answered Aura's question at the backend, and nothing was published for Aura."""
+    answered = any(_calls(step) and step.arguments.get("by") == "signal" for step in block.doing)
+    return answered and not any(event.kind == "hitl_signal" for event in block.events)
 
 
 def _is_row_of(row: Event, frame: Event) -> bool:
@@ -445,7 +532,7 @@ def _keeper(block: _Block, hop: str) -> str:
 
 
 def _around(block: _Block, near: Sequence[Event], history: Sequence[Event]) -> tuple[Event, ...]:
-    """The events beside the nearest one; where there is none, the last of the block."""
+    """The events beside this one; where there is none, the last of the block."""
     seen = [event for event in history if event.kind != "run"]
     place = near[-1].seq if near else block.events[-1].seq if block.events else -1
     index = next((i for i, event in enumerate(seen) if event.seq == place), len(seen) - 1)

@@ -12,18 +12,18 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from harness import expect, tokens
 from harness.asgi_stream import open_asgi_stream
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus, Link
+from harness.bus import Bus
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
-from harness.redis_server import RedisServer
+from harness.outage import Outage
 from harness.runner import RECORD, STOMP_PATH, Pair, quiet
 from harness.scenario import Scenario, ScenarioError, Step, wire
 from harness.workbench.rest import document_path
@@ -54,48 +54,6 @@ VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0)
 
 def wall(timeout: float) -> Pace:
     return Pace(timeout=timeout, tick=0.5, settle=0.1, patience=8.0)
-
-
-class Outage(Protocol):
-    """How the Redis of a run is taken away from both seats, and given back to them."""
-
-    async def begin(self) -> None: ...
-
-    async def end(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CutOff:
-    """Of the embedded one: it goes on, and no seat reaches it."""
-
-    links: Sequence[Link]
-
-    async def begin(self) -> None:
-        for link in self.links:
-            await link.cut()
-
-    async def end(self) -> None:
-        for link in self.links:
-            await link.restore()
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """Of a server of our own: it ends and begins again, and the seats find out by themselves."""
-
-    server: RedisServer
-    bus: Bus
-    links: Sequence[Link]
-
-    async def begin(self) -> None:
-        await self.bus.down(partial(asyncio.to_thread, self.server.stop))
-        for link in self.links:
-            await link.lost()
-
-    async def end(self) -> None:
-        await self.bus.up(partial(asyncio.to_thread, self.server.start))
-        for link in self.links:
-            await link.restore()
 
 
 class Player:
@@ -146,7 +104,9 @@ class Player:
     # ---- What is there before the story -------------------------------------------------------------------------
 
     def _given(self) -> None:
-        self._recorder.record("step", {"do": "given", "scenario": self._scenario.name, "ids": self._ids})
+        told = self._scenario
+        data = {"do": "given", "scenario": told.name, "file": told.file, "text": told.text, "ids": self._ids}
+        self._recorder.record("step", data)
         documents: dict[str, list[str]] = {}
         for document in self._scenario.given.documents.values():
             for case, key in zip(self._ids["cases"][document.case], self._ids["documents"][document.name], strict=True):

@@ -55,11 +55,12 @@ class ScenarioItem(pytest.Item):
     def runtest(self) -> None:
         played = _played(self._scenario)
         wrong = [each for each in played.expectations if each.outcome != "kept"]
-        if played.broken:
+        broken = played.outcome == "broken"
+        if broken:
             wrong = [each for each in wrong if each.outcome == "broken"]
         if wrong:
             self._goes_to(wrong[0].step.line)
-        if played.broken:
+        if broken:
             pytest.fail(_report(played), pytrace=False)
         if wrong:
             pytest.skip(f"{wrong[0].step.where}: unproven: {wrong[0].expected}; {wrong[0].seen}")
@@ -125,5 +126,5 @@ def _report(played: Played) -> str:
         first = f"{expectation.step.where}: broken: {expectation.expected}{stopped}"
     told = io.StringIO()
     plain = Console(file=told, force_terminal=False, color_system=None, width=terminal.PIPE_WIDTH, highlight=False)
-    terminal.show(plain, failing(played.scenario, played.expectations, verdicts), on_one_line=True)
+    terminal.show(plain, failing(played.judged, verdicts), on_one_line=True)
     return f"{printable(first)}\n\n{told.getvalue().rstrip()}"

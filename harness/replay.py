@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,14 +15,15 @@ from harness.agreement import Agreement
 from harness.bus import open_bus
 from harness.checks import judge
 from harness.clock import Clock, VirtualClock, WallClock
-from harness.expect import Judged
+from harness.expect import Judged, JudgedScenario
 from harness.gate import Settings
 from harness.history import FINISHED, History, Recorder
-from harness.player import VIRTUAL, CutOff, Pace, Player, Restart, wall
+from harness.outage import CutOff, Restart
+from harness.player import VIRTUAL, Pace, Player, wall
 from harness.redis_server import RedisServer
 from harness.runner import described, simulated
 from harness.scenario import Scenario
-from harness.verdict import Verdict
+from harness.verdict import Outcome, Verdict
 
 SEATS = ("aura", "synapse", "workbench")
 REACH = (
@@ -42,36 +43,29 @@ REACH = (
 class Played:
     """One scenario, played: its history, what became of its expectations and of the clauses, and how long it took."""
 
-    scenario: Scenario
+    judged: JudgedScenario
     history: History
-    expectations: tuple[Judged, ...]
     verdicts: tuple[Verdict, ...]
     seconds: float
     """Of wall time."""
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.judged.scenario
+
+    @property
+    def expectations(self) -> tuple[Judged, ...]:
+        return self.judged.expectations
 
     @property
     def virtual_seconds(self) -> float:
         return self.history[-1].at
 
     @property
-    def broken(self) -> bool:
-        outcomes = {each.outcome for each in self.expectations} | {verdict.outcome for verdict in self._musts}
-        return "broken" in outcomes
-
-    @property
-    def unproven(self) -> bool:
-        return any(each.outcome == "unproven" for each in self.expectations)
-
-    @property
-    def _musts(self) -> Iterator[Verdict]:
-        return (verdict for verdict in self.verdicts if verdict.level == "must")
-
-
-def exit_code(played: Sequence[Played]) -> int:
-    """1: an expectation or a `must` is broken. 3: an expectation could not be proven, or nothing was played."""
-    if any(each.broken for each in played):
-        return 1
-    return 3 if not played or any(each.unproven for each in played) else 0
+    def outcome(self) -> Outcome:
+        """A broken `must` breaks the scenario, too."""
+        musts = {verdict.outcome for verdict in self.verdicts if verdict.level == "must"}
+        return "broken" if "broken" in musts else self.judged.outcome
 
 
 def play_all(
@@ -117,9 +111,8 @@ def _play(
     run = _run(agreement, scenario, settings, seed, redis_url, server, pace, folder, out, command)
     history = virtual.run(run) if redis_url is None else asyncio.run(run)
     return Played(
-        scenario=scenario,
+        judged=JudgedScenario(scenario, expect.judge(scenario, history)),
         history=history,
-        expectations=expect.judge(scenario, history),
         verdicts=judge(agreement, history),
         seconds=time.monotonic() - began,
     )

@@ -110,6 +110,13 @@ class Scenario:
     given: Given
     steps: tuple[Step, ...]
     where: str
+    text: str
+    """The whole file."""
+
+    @property
+    def file(self) -> str:
+        """As it is shown in front of a line."""
+        return self.where.rsplit(":", 2)[0]
 
 
 def scenarios_dir() -> Path:
@@ -155,10 +162,10 @@ def load(path: Path, path_shown: str | None = None) -> Scenario:
     return _parsed(file, text, path)
 
 
-def parse(text: str, path: Path) -> Scenario:
+def parse(text: str, path: Path, path_shown: str | None = None) -> Scenario:
     """As `load`, from text."""
     try:
-        file = located.parse(text, path.name)
+        file = located.parse(text, path_shown or path.name)
     except AgreementError as error:
         raise ScenarioError(_quoted(str(error).splitlines(), text)) from None
     return _parsed(file, text, path)
@@ -190,7 +197,7 @@ def duration(text: str) -> Duration:
 
 
 def _parsed(file: Located, text: str, path: Path) -> Scenario:
-    reading = _Reading(file, text.splitlines())
+    reading = _Reading(file, text)
     scenario = reading.scenario(path)
     if reading.errors:
         raise ScenarioError(_quoted(reading.errors, text))
@@ -234,9 +241,10 @@ def _near(word: str, words: Collection[str]) -> str:
 class _Reading:
     """One file, read part by part; what is missing, mistyped or unknown is collected."""
 
-    def __init__(self, file: Located, lines: Sequence[str]) -> None:
+    def __init__(self, file: Located, text: str) -> None:
         self.file = file
-        self.lines = lines
+        self.text = text
+        self.lines = text.splitlines()
         self.errors: list[str] = []
         self.declared: dict[str, set[str]] = {}
 
@@ -256,6 +264,7 @@ class _Reading:
             given=self._given(whole.get("given")),
             steps=tuple(self._steps(whole.get("steps"))),
             where=self.file.at(""),
+            text=self.text,
         )
 
     def complain(self, at: str, text: str) -> None:

@@ -99,18 +99,26 @@ def counts(verdicts: Iterable[Verdict]) -> dict[Outcome, int]:
     return outcomes
 
 
-def exit_code(verdicts: Collection[Verdict], required: Collection[str] = ()) -> int:
+def exit_code(
+    verdicts: Collection[Verdict],
+    required: Collection[str] = (),
+    *,
+    scenarios: Collection[Outcome] = (),
+    whole: bool = True,
+) -> int:
     """0: every `must` in reach is kept. 1: a `must` is broken. 3: none is broken, but one that counts is unproven.
 
-    `required` names clauses that count whether or not they are a `must` and in reach.
+    `required` names clauses that count whether or not they are a `must` and in reach. A scenario counts, too. Without
+    `whole` the run had no occasion to prove every clause, and what it left unproven counts only where it is required.
     """
 
     def matters(verdict: Verdict) -> bool:
         return verdict.clause in required or (verdict.level == "must" and verdict.in_reach)
 
-    outcomes = {verdict.outcome for verdict in verdicts if matters(verdict)}
+    outcomes = {verdict.outcome for verdict in verdicts if matters(verdict)} | set(scenarios)
     if "broken" in outcomes:
         return 1
-    if "unproven" in outcomes or "kept" not in outcomes:
+    demanded = {verdict.outcome for verdict in verdicts if matters(verdict) and (whole or verdict.clause in required)}
+    if "unproven" in demanded | set(scenarios) or "kept" not in outcomes:
         return 3
     return 0

@@ -23,6 +23,7 @@ from histories import (
     step,
     without,
 )
+from histories import answered as signalled
 
 from harness import scenario
 from harness.expect import ANSWER, DOCUMENT, FEEDBACK, FRAME, MESSAGE, REFETCH, ROW, Judged, judge, satisfied
@@ -92,6 +93,7 @@ def read(status: str, at: float = 1.5) -> Event:
     return answered(path="/api/synapse/documents/doc-1", method="GET", answer=answer, at=at)
 
 
+SIGNAL = dataclasses.replace(signalled(), seat="synapse")
 APPROVE = "approve: {case: odd, by: api}"
 RECORD = "record: {case: odd, approved: true}"
 SENT, STORED, FRAMED = handled()
@@ -239,8 +241,40 @@ def test_the_backends_own_completion_does_not_stand_for_auras_message() -> None:
         "approve: {request: question, by: signal}",
         "expect publish: {by: aura, request: question}",
     )
-    events = (published(COMPLETED, seat="synapse"), answered())
-    assert stopped(told, *events) == ("broken", MESSAGE, "aura", "there was no Redis message")
+    completed = published(COMPLETED, seat="synapse")
+    assert stopped(told, completed, SIGNAL, answered()) == ("broken", MESSAGE, "aura", "there was no Redis message")
+
+
+def test_what_did_not_come_to_a_hop_does_not_come_to_a_later_one_whatever_else_came_there() -> None:
+    told = story(
+        "request approval: {case: odd, request: question}",
+        "approve: {request: question, by: signal}",
+        "expect publish: {by: aura, request: question}",
+        "expect notification: {request: question, fields: {content: 조치 승인됨}}",
+    )
+    completed = published(COMPLETED, seat="synapse")
+    _, row, frame = handled(COMPLETED, content="케이스 case-1 승인")
+    message, notification = judged(told, completed, SIGNAL, row, frame, answered())
+    assert (message.hop, message.seat) == (notification.hop, notification.seat) == (MESSAGE, "aura")
+
+
+def test_an_answer_that_the_backend_keeps_to_itself_is_its_own_fault() -> None:
+    told = story(
+        "request approval: {case: odd, request: question}",
+        "approve: {request: question, by: signal}",
+        "expect publish: {by: aura, request: question}",
+        "expect refetch: reviewer",
+    )
+    for found in judged(told, answered()):
+        assert (found.outcome, found.hop, found.seat) == ("broken", MESSAGE, "synapse")
+        assert found.seen == "the backend published no answer on hitl:channel:{session}"
+
+
+def test_where_nothing_came_the_events_before_are_shown() -> None:
+    later = [feedback(at=5.0) for _ in range(6)]
+    found = only(story(APPROVE, "expect refetch: reviewer"), answered(at=1.1), SENT, STORED, FRAMED, *later)
+    assert (found.hop, found.events) == (REFETCH, ())
+    assert [event.kind for event in found.around] == ["http", "published", "stored", "broadcast", *["feedback"] * 3]
 
 
 def test_a_signal_that_is_published_directly_has_no_http_answer() -> None:

@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "cases": {"generate", "tokens"},
     "vocabulary": set(),
     "scenario": LEAVES | {"located", "vocabulary"},
-    "expect": {"history", "scenario"},
+    "expect": {"history", "scenario", "verdict"},
+    "outage": {"bus", "redis_server"},
     "fuzz": LEAVES | {"clock", "http"},
     "asgi_stream": {"http"},
     "runner": {
@@ -69,12 +70,13 @@ ALLOWED: dict[str, set[str]] = {
         "expect",
         "history",
         "http",
+        "outage",
         "runner",
         "scenario",
     }
     | {"tokens", "workbench"},
     "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
-    | {"verdict", "virtual"},
+    | {"outage", "redis_server", "verdict", "virtual"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
     | {"runner", "stories", "synapse"},

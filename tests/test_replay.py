@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -13,9 +15,10 @@ from harness.aura.hitl import Approvals
 from harness.aura.publishers import Action
 from harness.aura.settings import Settings as AuraSettings
 from harness.cli import main
+from harness.expect import rejudge
 from harness.gate import Settings
-from harness.history import load_all
-from harness.replay import Played, exit_code, play_all
+from harness.history import History, load_all
+from harness.replay import Played, play_all
 from harness.scenario import Scenario
 from harness.verdict import merged
 
@@ -61,8 +64,7 @@ def test_two_plays_with_one_seed_write_the_same_history(agreed: Agreement) -> No
 @pytest.mark.parametrize("name", ["approve-by-signal", "timeout", "reject-by-api"])
 def test_the_same_file_is_kept_on_a_real_redis_in_wall_time(name: str, agreed: Agreement, real_redis: str) -> None:
     (one,) = played(agreed, name, redis_url=real_redis)
-    assert not one.broken
-    assert not one.unproven
+    assert one.outcome == "kept"
 
 
 def test_a_redis_of_its_own_is_started_for_the_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,12 +74,10 @@ def test_a_redis_of_its_own_is_started_for_the_run(capsys: pytest.CaptureFixture
 
 def test_a_redis_that_is_not_ours_is_not_stopped(agreed: Agreement, real_redis: str) -> None:
     (one,) = played(agreed, "redis-gone", redis_url=real_redis)
-    assert one.unproven
-    assert not one.broken
+    assert one.outcome == "unproven"
     assert {each.seen for each in one.expectations if each.outcome == "unproven"} == {
         "the Redis at a URL is not ours to stop"
     }
-    assert exit_code([one]) == 3
 
 
 @pytest.mark.parametrize("publishes", [False, True])
@@ -211,3 +211,44 @@ def test_a_step_that_makes_no_sense_is_told_with_its_place(
 def test_the_timeout_is_the_one_of_the_settings(agreed: Agreement) -> None:
     (one,) = play_all(agreed, [BY_NAME["timeout"]], Settings(AuraSettings(hitl_timeout_seconds=5)))
     assert 5 < one.virtual_seconds < 6
+
+
+def test_a_story_that_went_wrong_stands_in_every_report_and_goes_wrong_again_when_it_is_judged_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CASE_ACTION_REDIS_CHANNEL", "elsewhere")
+    reports = [f"--report=junit={tmp_path}/junit.xml", f"--report=json={tmp_path}/replayed.json"]
+    assert main(["replay", "approve-by-api", "--history", str(tmp_path), *reports]) == 1
+    told = json.loads((tmp_path / "replayed.json").read_text(encoding="utf-8"))
+    (story,) = told["scenarios"]
+    assert (story["name"], story["outcome"]) == ("approve-by-api", "broken")
+    (first, *_) = [each for each in story["expectations"] if each["outcome"] == "broken"]
+    assert (first["hop"], first["seat"]) == ("Redis message", "aura")
+    suite = ET.parse(tmp_path / "junit.xml").find("testsuite[@name='scenarios']")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert "the story stopped at: Redis message (aura)" in str(suite.findtext("testcase/failure"))
+    monkeypatch.delenv("CASE_ACTION_REDIS_CHANNEL")
+    capsys.readouterr()
+    again = f"json={tmp_path}/again.json"
+    assert main(["check", str(tmp_path / "approve-by-api.jsonl"), "--report", again]) == 1
+    assert "the story stopped at: Redis message (aura)" in capsys.readouterr().out
+    assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["scenarios"] == told["scenarios"]
+
+
+def test_the_history_of_a_story_that_was_kept_need_not_prove_every_clause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "rag-finished", "--history", str(tmp_path)]) == 0
+    recorded = str(tmp_path / "rag-finished.jsonl")
+    assert main(["check", recorded]) == 0
+    assert main(["check", recorded, "--require", "publish.once"]) == 3
+    assert "this is a self-test" in capsys.readouterr().out
+
+
+def test_a_story_that_was_interrupted_accuses_nobody(agreed: Agreement) -> None:
+    (one,) = played(agreed, "approve-by-signal")
+    for length in range(2, len(one.history)):
+        judged = rejudge(History(one.history[:length]))
+        assert judged is not None
+        assert judged.outcome != "broken", length

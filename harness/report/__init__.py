@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.expect import JudgedScenario
 from harness.verdict import Verdict
 
 
@@ -19,6 +20,7 @@ class Report:
     exit_code: int
     complete: bool = True
     """Whether the run came to its end."""
+    scenarios: tuple[JudgedScenario, ...] = ()
 
     @property
     def command(self) -> str:
@@ -49,8 +51,8 @@ def conclusion(report: Report) -> str:
     """One sentence on what the run proved, and how far that goes."""
     said = {
         0: "every must in reach is kept",
-        1: "a clause that counts is broken",
-        3: "a clause that counts is unproven",
+        1: f"{_what_counts(report, 'broken')} is broken",
+        3: f"{_what_counts(report, 'unproven')} is unproven",
         4: "the run did not come to its end; what it recorded until then was judged",
     }[report.exit_code]
     simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
@@ -59,6 +61,14 @@ def conclusion(report: Report) -> str:
         all_of_them = f"{', '.join(first)} and {last}" if first else last
         return f"{said} (exit {report.exit_code}); {all_of_them} simulated: this is a self-test"
     return f"{said} (exit {report.exit_code})"
+
+
+def _what_counts(report: Report, outcome: str) -> str:
+    """A clause, or else a scenario's expectation, where that alone is why the run failed."""
+    if any(verdict.outcome == outcome and verdict.level == "must" for verdict in report.verdicts):
+        return "a clause that counts"
+    stories = any(judged.outcome == outcome for judged in report.scenarios)
+    return "an expectation of a scenario" if stories else "a clause that counts"
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from harness.expect import JudgedScenario
 from harness.report import Report, conclusion
 from harness.verdict import counts
 
@@ -17,5 +18,26 @@ def write(report: Report) -> str:
         "conclusion": conclusion(report),
         "counts": counts(report.verdicts),
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
+        "scenarios": [_scenario(judged) for judged in report.scenarios],
     }
     return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace").decode() + "\n"
+
+
+def _scenario(judged: JudgedScenario) -> dict[str, object]:
+    return {
+        "name": judged.scenario.name,
+        "title": judged.scenario.title,
+        "outcome": judged.outcome,
+        "expectations": [
+            {
+                "where": each.step.where,
+                "expected": each.expected,
+                "outcome": each.outcome,
+                "seen": each.seen,
+                "hop": each.hop,
+                "seat": each.seat,
+                "events": each.events,
+            }
+            for each in judged.expectations
+        ],
+    }

@@ -1,4 +1,4 @@
-"""JUnit XML: a suite for each keeper, a case for each clause.
+"""JUnit XML: a suite for each keeper, a case for each clause; and one for the scenarios.
 
 A broken `must` is a failure, an unproven one that counts an error. JUnit knows no third kind of bad news, so a broken
 `should` is a skipped case whose message says that it is broken.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from harness.expect import Judged, JudgedScenario
 from harness.report import Report, conclusion, printable
 from harness.verdict import Verdict, grouped
 
@@ -17,12 +18,35 @@ def write(report: Report) -> str:
     for seat in report.seats:
         suite = ET.SubElement(root, "testsuite", name=seat)
         kinds = [_case(report, suite, verdict) for verdict in report.verdicts if verdict.seat == seat]
-        suite.set("tests", str(len(kinds)))
-        for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-            suite.set(attribute, str(kinds.count(kind)))
+        _count(suite, kinds)
         ET.SubElement(suite, "system-out").text = printable(conclusion(report))
+    if report.scenarios:
+        suite = ET.SubElement(root, "testsuite", name="scenarios")
+        _count(suite, [_scenario(suite, judged) for judged in report.scenarios])
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _count(suite: ET.Element, kinds: list[str]) -> None:
+    suite.set("tests", str(len(kinds)))
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(kinds.count(kind)))
+
+
+def _scenario(suite: ET.Element, judged: JudgedScenario) -> str:
+    case = ET.SubElement(suite, "testcase", classname="scenarios", name=judged.scenario.name)
+    if judged.outcome == "kept":
+        return ""
+    kind = {"broken": "failure", "unproven": "error"}[judged.outcome]
+    wrong = [each for each in judged.expectations if each.outcome == judged.outcome]
+    node = ET.SubElement(case, kind, message=printable(f"{judged.outcome}: {judged.scenario.title}"))
+    node.text = printable("\n\n".join(map(_expectation, wrong)))
+    return kind
+
+
+def _expectation(judged: Judged) -> str:
+    stopped = f"\nthe story stopped at: {judged.hop} ({judged.seat})" if judged.hop else ""
+    return f"{judged.step.where}\nexpected: {judged.expected}\nseen: {judged.seen}{stopped}"
 
 
 def _case(report: Report, suite: ET.Element, verdict: Verdict) -> str:

@@ -8,11 +8,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from harness.expect import Judged
+from harness.expect import Judged, JudgedScenario
 from harness.history import Event
 from harness.report import printable
 from harness.report.terminal import STYLES
-from harness.scenario import Scenario
 from harness.verdict import Verdict
 
 NAME_WIDTH = 28
@@ -25,9 +24,10 @@ def line(name: str, outcome: str, *, virtual: float | None, seconds: float) -> T
     return Text.assemble((f"{outcome:<9}", STYLES[outcome]), f"{name:<{NAME_WIDTH}} {passed}{seconds:.2f} s")
 
 
-def failing(scenario: Scenario, expectations: Sequence[Judged], verdicts: Sequence[Verdict]) -> RenderableType:
+def failing(judged: JudgedScenario, verdicts: Sequence[Verdict]) -> RenderableType:
     """The steps with the broken ones marked, what was seen instead, the hop, and the events around it."""
-    wrong = {each.step.where: each for each in expectations if each.outcome != "kept"}
+    scenario = judged.scenario
+    wrong = {each.step.where: each for each in judged.expectations if each.outcome != "kept"}
     parts: list[RenderableType] = [Text(f"{scenario.name}: {printable(scenario.title)}", "bold")]
     for step in scenario.steps:
         marked = any(part.where in wrong for part in step.expectations)
