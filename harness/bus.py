@@ -8,7 +8,7 @@ import json
 import re
 import weakref
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableSet
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableSet, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -25,6 +25,7 @@ HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
 CONNECT_SECONDS = 2.0
 DELIVERY_SECONDS = 2.0
+CLIENT_NAME = "aura-harness"
 MOST_CONNECTIONS = 10_000
 """Every subscription has one of its own, and redis-py allows a hundred by itself."""
 
@@ -264,6 +265,25 @@ class Bus:
         await subscription.confirm()
         return subscription
 
+    async def others(self) -> frozenset[int]:
+        """The connections that listen on patterns and are not a run's, by the number that Redis gives them."""
+        clients: Any = await self._redis.client_list()
+        listening = (client for client in clients if client["psub"] != "0" and client["name"] != CLIENT_NAME)
+        return frozenset(int(client["id"]) for client in listening)
+
+    async def end(self, connections: Iterable[int], seat: str, lost: Sequence[tuple[str, bytes]]) -> None:
+        """End these connections and publish, as `seat`, what they so cannot have: in one transaction, so that nobody
+        is back in between."""
+        async with self._redis.pipeline(transaction=True) as together:
+            for connection in connections:
+                together.client_kill_filter(_id=str(connection))
+            for channel, wire in lost:
+                together.publish(channel, wire)
+            async with contextlib.AsyncExitStack() as announced:
+                for channel, wire in lost:
+                    await announced.enter_async_context(self._announced_to_tap(seat, channel, wire))
+                await together.execute()
+
     async def store(self, key: str, text: str, seconds: int) -> None:
         """What is stored through a bus is deleted when it is closed."""
         self._stored.add(key)
@@ -326,18 +346,24 @@ class Bus:
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
         self._must_not_be_first()
+        async with self._announced_to_tap(seat, channel, wire):
+            return int(await self._redis.publish(channel, wire))
+
+    @contextlib.asynccontextmanager
+    async def _announced_to_tap(self, seat: str, channel: str, wire: bytes) -> AsyncIterator[None]:
+        """Left when the tap has seen what was published within."""
         recorder = self._recorder
         if recorder is None or self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
-            return int(await self._redis.publish(channel, wire))
+            yield
+            return
         seen = asyncio.get_running_loop().create_future()
         waiting = self._announced.setdefault((channel, wire), deque())
         announced = (seat, recorder.elapsed(), seen)
         waiting.append(announced)
         try:
-            receivers = int(await self._redis.publish(channel, wire))
+            yield
             async with asyncio.timeout(DELIVERY_SECONDS):
                 await seen
-            return receivers
         except TimeoutError as error:
             raise HarnessError(
                 f"{self.description} did not deliver a message on {channel} to the tap within {DELIVERY_SECONDS:g} s; "
@@ -387,9 +413,12 @@ _PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)
 
 
 @contextlib.asynccontextmanager
-async def open_bus(url: str | None) -> AsyncIterator[Bus]:
-    """The Redis at `url`, or an embedded one. Raises HarnessError within three seconds if it cannot be reached."""
-    bus = _embedded() if url is None else await _connected(url)
+async def open_bus(url: str | None, name: str = CLIENT_NAME) -> AsyncIterator[Bus]:
+    """The Redis at `url`, where its connections have this name, or an embedded one.
+
+    Raises HarnessError within three seconds if it cannot be reached.
+    """
+    bus = _embedded() if url is None else await _connected(url, name)
     try:
         yield bus
     finally:
@@ -429,10 +458,11 @@ def _embedded() -> Bus:
     return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 
 
-async def _connected(url: str) -> Bus:
+async def _connected(url: str, name: str) -> Bus:
     shown = without_password(url)
     options: dict[str, Any] = {
         "protocol": 2,
+        "client_name": name,
         "max_connections": MOST_CONNECTIONS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),

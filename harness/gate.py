@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -25,13 +27,17 @@ from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
+from harness.live import Target, live_synapse
 from harness.messages import Outgoing, consumer_messages, ordinary
-from harness.runner import Pair, described, in_thread, quiet, simulated, stop_if_cancelled
+from harness.outage import CutGap, Gap, KilledGap
+from harness.runner import AuraSeat, described, in_thread, quiet, simulated, simulated_aura, stop_if_cancelled
 from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
+LIVE_TOLERANCE = 5.0
+"""Seconds that the clocks of two machines may be apart."""
 TENANT = "7"
 TOGETHER = 20
 """Calls that are under way at the same time."""
@@ -55,6 +61,8 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Options:
     redis_url: str | None = None
+    synapse: Target | None = None
+    """A live one, the only other listener on that Redis, where its connection is ended once; else it is simulated."""
     seed: int = 1
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets a quarter, and each shape of a message a fifth."""
@@ -89,15 +97,29 @@ async def run(
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus)).data)
         try:
-            aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
-            async with simulated(bus, recorder, clock, options.seed, aura, settings.synapse) as pair:
+            ids = Ids(f"h{options.seed}" if options.synapse is None else f"h{options.seed}-{secrets.token_hex(3)}")
+            async with _seats(bus, recorder, clock, ids, options, settings) as (aura, gap):
                 caller = Caller(settings.aura.jwt_secret, TENANT, clock.now())
-                await Gate(agreement, options, clock, recorder, bus, pair, caller, progress).drive()
+                await Gate(agreement, options, clock, recorder, bus, aura, gap, caller, ids, progress).drive()
                 bus.must_have_listened()
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
+
+
+@asynccontextmanager
+async def _seats(
+    bus: Bus, recorder: Recorder, clock: Clock, ids: Ids, options: Options, settings: Settings
+) -> AsyncIterator[tuple[AuraSeat, Gap]]:
+    """What is driven, and how the consumer beside it is cut off."""
+    aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
+    if options.synapse is None:
+        async with simulated(bus, recorder, clock, options.seed, aura, settings.synapse) as pair:
+            yield pair.aura, CutGap(pair.synapse.link, bus.publisher("harness"))
+        return
+    async with live_synapse(options.synapse, bus, recorder, ids), simulated_aura(bus, recorder, clock, aura) as seat:
+        yield seat, KilledGap(bus, recorder, options.synapse.patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +131,14 @@ class Gate:
     clock: Clock
     recorder: Recorder
     bus: Bus
-    pair: Pair
+    aura: AuraSeat
+    gap: Gap
     caller: Caller
+    ids: Ids
     progress: Progress
 
     async def drive(self) -> None:
-        examples = self.options.examples
-        ids = Ids(f"h{self.options.seed}")
+        examples, ids = self.options.examples, self.ids
         traffic = Traffic(self.options.seed, ids)
         samples, calls = self.agreement.samples.values(), list(curated(traffic, self.caller))
         await self._phase("samples", len(samples), samples, self._sample)
@@ -143,9 +166,7 @@ class Gate:
         before, lost, after = (list(ordinary(self.options.seed + part, ids, 1)) for part in (1, 2, 3))
         await self._phase("before the gap", len(before), before, self._publish)
         await quiet(self.recorder, self.options.settle)
-        await self.pair.link.cut()
-        await self._phase("in the gap", len(lost), lost, self._publish)
-        await self.pair.link.restore()
+        await self._phase("in the gap", 1, [lost], self._lose)
         await self._phase("after the gap", len(after), after, self._publish)
 
     async def _phase(self, name: str, total: int, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
@@ -158,16 +179,22 @@ class Gate:
 
     async def _sample(self, sample: Sample) -> None:
         """Cause what the sample shows: its call, or the event that Aura tells with its message."""
-        value = sample.value
+        value = sample.value if self.options.synapse is None else self._renamed(sample.value)
         match sample.schema:
             case "record-request":
-                await self._call(Call(sample.name, sample.wire, self.caller.headers()))
+                wire = sample.wire if value is sample.value else json.dumps(value, ensure_ascii=False).encode()
+                await self._call(Call(sample.name, wire, self.caller.headers()))
             case "case-action":
                 await self._post({name: value[name] for name in ("case_id", "request_id", "executor_id", "approved")})
             case "alert":
                 await self._detect(Detection(value["case_id"], value["severity"], value["score"]))
             case "rag-status":
                 await self._rag(RagRun(value["rag_document_id"], value["chunks_added"], succeeded=True))
+
+    def _renamed(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """With ids of this run: on live systems those of the documents may be somebody's."""
+        ours = {"case_id": "case", "request_id": "request", "rag_document_id": "document"}
+        return {name: self.ids.next(ours[name]) if name in ours else each for name, each in value.items()}
 
     async def _post(self, body: Mapping[str, Any]) -> None:
         wire = json.dumps(body, ensure_ascii=False).encode()
@@ -178,29 +205,29 @@ class Gate:
         await asyncio.gather(*map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.pair.aura)
+        transport = httpx2.ASGITransport(app=self.aura.app)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
 
     async def _detect(self, detection: Detection) -> None:
         data = {"do": "detect", **dataclasses.asdict(detection)}
         self.recorder.record("step", data, about={"case": detection.case_id})
-        await self.pair.publishers.case_created(detection.case_id, detection.severity, detection.score)
+        await self.aura.publishers.case_created(detection.case_id, detection.severity, detection.score)
 
     async def _rag(self, rag: RagRun) -> None:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
-        await self.pair.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+        await self.aura.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
 
     async def _approvals(self, stories: Sequence[Story]) -> None:
         """All at once: what answers one request must not answer another."""
         await asyncio.gather(*map(self._ask, stories))
 
     async def _ask(self, story: Story) -> None:
-        recorded = await self.pair.approvals.ask(story.request)
+        recorded = await self.aura.approvals.ask(story.request)
         for move in story.moves:
             match move:
                 case Answer():
-                    await self.pair.publish(move.channel, move.wire(self.clock.now().timestamp()))
+                    await self._publish_bytes(move.channel, move.wire(self.clock.now().timestamp()))
                 case Pause():
                     await asyncio.sleep(move.seconds)
                 case Outcome():
@@ -211,9 +238,20 @@ class Gate:
         await recorded
 
     async def _publish(self, outgoing: Outgoing) -> None:
+        self._told(outgoing)
+        await self._publish_bytes(outgoing.channel, outgoing.wire)
+
+    async def _lose(self, several: Sequence[Outgoing]) -> None:
+        for outgoing in several:
+            self._told(outgoing)
+        await self.gap.lose([(outgoing.channel, outgoing.wire) for outgoing in several])
+
+    def _told(self, outgoing: Outgoing) -> None:
         self.recorder.record("step", {"do": "publish", "about": outgoing.about, "readable": outgoing.readable})
+
+    async def _publish_bytes(self, channel: str, wire: bytes) -> None:
         try:
-            await self.pair.publish(outgoing.channel, outgoing.wire)
+            await self.bus.publisher("harness")(channel, wire)
         except (RedisError, OSError) as error:
             raise HarnessError(f"the connection to {self.bus.description} was lost during the run: {error}") from error
 
@@ -227,7 +265,7 @@ class Gate:
 
         fuzz = Fuzz(
             specification=self.agreement.root / "openapi.yaml",
-            app=across_loops(self.pair.aura, asyncio.get_running_loop()),
+            app=across_loops(self.aura.app, asyncio.get_running_loop()),
             headers={"X-Tenant-ID": TENANT},
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,
@@ -247,4 +285,7 @@ class Gate:
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
     told = described(agreement, bus, options.seed, SEATS, REACH, options.command, time="wall")
+    if options.synapse is not None:
+        seats = {**told["seats"], "synapse": options.synapse.url}
+        told |= {"seats": seats, "tolerance": LIVE_TOLERANCE}
     return {**told, "examples": options.examples}

@@ -104,11 +104,13 @@ def incomplete(seed: int, ids: Ids) -> Iterator[Outgoing]:
             yield _good(CASE_ACTION, _changed(make(), {"message": _ABSENT, **fields}), f"a case action with {fields}")
     documents = {name: (_ABSENT, f"문서 {name}") for name in ("rag_document_id", "doc_id", "document_id")}
     for fields in _products(**documents, status=(_ABSENT, "", "FAILED")):
-        yield _good(RAG_STATUS, _changed(maker.rag_status(), {"message": _ABSENT, **fields}), "some of the documents")
+        message = maker.again(_changed(maker.rag_status(), {"message": _ABSENT, **fields}))
+        yield _good(RAG_STATUS, message, "some of the documents")
     for name in documents:
         for value in ("", None) if name == "rag_document_id" else ("", None, 7, True):
             fields = {**dict.fromkeys(documents, _ABSENT), "document_id": "document", "message": None, name: value}
-            yield _good(RAG_STATUS, _changed(maker.rag_status(), fields), f"{name} is {json.dumps(value)}")
+            message = maker.again(_changed(maker.rag_status(), fields))
+            yield _good(RAG_STATUS, message, f"{name} is {json.dumps(value)}")
     for channel, make in maker.shapes:
         for name in ("category", "message", "title"):
             yield _good(channel, _changed(maker.titled(make()), {name: ""}), f"{name} is empty text")

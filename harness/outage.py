@@ -1,4 +1,4 @@
-"""How the Redis of a run is taken away from both seats, and given back to them."""
+"""How a connection to Redis breaks and comes back: of both seats, when Redis is gone, or of the consumer alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from harness.bus import Bus, Link
+from harness.bus import CUT, RESTORED, Bus, Link, Publish
+from harness.history import Recorder
 from harness.redis_server import RedisServer
 
 
 class Outage(Protocol):
+    """How the Redis of a run is taken away from both seats, and given back to them."""
+
     async def begin(self) -> None: ...
 
     async def end(self) -> None: ...
@@ -50,3 +53,48 @@ class Restart:
         await self.bus.up(partial(asyncio.to_thread, self.server.start))
         for link in self.links:
             await link.restore()
+
+
+class Gap(Protocol):
+    """How a consumer loses what is published while it is cut off."""
+
+    async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Returns when it listens again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutGap:
+    """Of a simulated consumer: its link is cut, and restored."""
+
+    link: Link
+    publish: Publish
+
+    async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        await self.link.cut()
+        for channel, wire in messages:
+            await self.publish(channel, wire)
+        await self.link.restore()
+
+
+@dataclass(frozen=True, slots=True)
+class KilledGap:
+    """Of a live consumer, the only one on this Redis, which ends its connections: it comes back by itself."""
+
+    bus: Bus
+    recorder: Recorder
+    patience: float
+    """Seconds within which it has to come back."""
+
+    async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        before = await self.bus.others()
+        self.recorder.record("fault", {"do": CUT}, seat="synapse")
+        await self.bus.end(before, "harness", messages)
+        try:
+            async with asyncio.timeout(self.patience):
+                while True:
+                    if await self.bus.others() - before:
+                        break
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pass  # what is published now and not handled is lost after the gap, and judged so
+        self.recorder.record("fault", {"do": RESTORED}, seat="synapse")

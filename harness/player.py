@@ -113,7 +113,7 @@ class Player:
                 documents.setdefault(case, []).append(key)
         for given in self._scenario.given.cases.values():
             for case_id in self._ids["cases"][given.name]:
-                self._pair.synapse.cases.create(given.tenant, case_id, documents.get(case_id, ()))
+                self._pair.synapse.system.cases.create(given.tenant, case_id, documents.get(case_id, ()))
 
     # ---- Doing -----------------------------------------------------------------------------------------------------
 
@@ -125,17 +125,17 @@ class Player:
                 told = {"severity": arguments["severity"], "score": arguments["score"]}
                 causes = [{"case_id": case, **told} for case in self._cases(step)]
                 self._cause(begin, "detect", causes)
-                created = self._pair.publishers.case_created
+                created = self._pair.aura.publishers.case_created
                 await self._all(created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
             case "rag":
                 told = {"chunks_added": arguments["chunks"], "succeeded": arguments["succeeded"]}
                 (document,) = self._ids["rag"][arguments["document"]]
                 begin(rag_document_id=document, **told)
-                await self._pair.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
+                await self._pair.aura.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
             case "request approval":
                 begin()
                 with self._without_redis("aura"):
-                    await self._all(self._pair.approvals.ask(request) for request in self._requests(step))
+                    await self._all(self._pair.aura.approvals.ask(request) for request in self._requests(step))
             case "expire":
                 (request,) = self._ids["requests"][arguments["request"]]
                 begin(key=key_of(request))
@@ -264,14 +264,14 @@ class Player:
 
     async def _record(self, body: Mapping[str, Any]) -> int:
         token = tokens.mint(self._secret, str(TENANT), self._clock.now())
-        status, _ = await call(self._pair.aura, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
+        status, _ = await call(self._pair.aura.app, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
         return status
 
     async def _post(self, path: str, body: Mapping[str, Any], tenant: int) -> None:
-        await call(self._pair.backend, "POST", path, body, {"X-Tenant-ID": str(tenant)})
+        await call(self._pair.synapse.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
 
     async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
-        return await call(self._pair.backend, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+        return await call(self._pair.synapse.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
 
     # ---- Connections -------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Player:
         self._recorder.record("step", {"do": "open-viewer", **told})
 
     def _source(self, by: str, name: str) -> Source:
-        synapse = self._pair.synapse
+        synapse = self._pair.synapse.system
         if by == "stomp":
             return stomp(lambda: open_asgi_websocket(synapse.app, STOMP_PATH), name=name, confirm=synapse.broker.holds)
         return sse(lambda: open_asgi_stream(synapse.app, STREAM)) if by == "sse" else polling()
@@ -326,7 +326,7 @@ class Player:
             viewer = self._viewers[step.arguments["viewer"]]
             await (viewer.cut if step.verb == "cut" else viewer.restore)()
             return
-        link = {"aura": self._pair.aura_link, "synapse": self._pair.link}[step.arguments["seat"]]
+        link = {"aura": self._pair.aura.link, "synapse": self._pair.synapse.link}[step.arguments["seat"]]
         if step.verb == "cut":
             await quiet(self._recorder, self._pace.settle)
         await (link.cut if step.verb == "cut" else link.restore)()

@@ -146,7 +146,7 @@ async def _run(
             repeats, kind = (*command, scenario.name), "virtual" if redis_url is None else "wall"
             recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats, time=kind))
             async with simulated(bus, recorder, clock, seed, aura, synapse) as pair:
-                links = (pair.aura_link, pair.link)
+                links = (pair.aura.link, pair.synapse.link)
                 ours = Restart(server, bus, links) if server else CutOff(links) if redis_url is None else None
                 await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace, ours).play()
                 bus.must_have_listened()

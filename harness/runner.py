@@ -29,6 +29,7 @@ from harness.history import Recorder, encode, ids_of
 from harness.http import App, Tap, call
 from harness.stomp import Client, record
 from harness.synapse.cases import Action, Cases, Decision
+from harness.synapse.follow_ups import Record
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto, to_json
 from harness.synapse.seat import Synapse
@@ -45,22 +46,32 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Both systems, simulated, in this process."""
+class AuraSeat:
+    """Aura, simulated, in this process."""
 
-    aura: App
-    """Aura's HTTP side, tapped."""
+    app: App
+    """Its HTTP side, tapped."""
     publishers: Publishers
-    """What Aura does of its own accord."""
+    """What it does of its own accord."""
     approvals: Approvals
-    """How Aura asks a person."""
-    aura_link: Link
-    """Aura's way to Redis."""
-    synapse: Synapse
-    backend: App
-    """Synapse's HTTP side, tapped."""
+    """How it asks a person."""
     link: Link
-    """Synapse's way to Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynapseSeat:
+    """Synapse, simulated, in this process."""
+
+    system: Synapse
+    app: App
+    """Its HTTP side, tapped."""
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    aura: AuraSeat
+    synapse: SynapseSeat
     publish: Publish
     """How the run itself publishes."""
 
@@ -70,31 +81,41 @@ async def simulated(
     bus: Bus, recorder: Recorder, clock: Clock, seed: int, aura: AuraSettings, synapse: SynapseSettings
 ) -> AsyncIterator[Pair]:
     """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
+    await bus.tap(recorder)
+    async with simulated_aura(bus, recorder, clock, aura) as aura_seat:
+        record = partial(_recorded_at, aura_seat.app, aura, clock)
+        async with simulated_synapse(bus, recorder, clock, seed, synapse, record) as synapse_seat:
+            yield Pair(aura_seat, synapse_seat, bus.publisher("harness"))
 
-    def link_of(seat: str) -> Link:
-        def changed(what: str) -> None:
-            # What is lost is found to be so some time after it was.
-            data = {"do": CUT, "noticed": True} if what == LOST else {"do": what}
-            recorder.record("fault", data, seat=seat)
 
-        return Link(bus, seat, changed)
+@asynccontextmanager
+async def simulated_aura(bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings) -> AsyncIterator[AuraSeat]:
+    link = _link(bus, recorder, "aura")
+    publishers = Publishers(settings, link.publish, clock)
+    actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
+    approvals = Approvals(settings, TappedLink(link, recorder, settings.hitl_timeout_seconds), actions, clock)
+    try:
+        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, link)
+    finally:
+        await approvals.close()
+
+
+@asynccontextmanager
+async def simulated_synapse(
+    bus: Bus, recorder: Recorder, clock: Clock, seed: int, settings: SynapseSettings, record: Record
+) -> AsyncIterator[SynapseSeat]:
+    """`record` calls Aura's record endpoint."""
 
     def failed(channel: str, wire: bytes, error: Exception) -> None:
         data = {"do": "listener-failed", "channel": channel, "wire": encode(wire), "error": repr(error)}
         recorder.record("fault", data, seat="synapse", about=ids_of(wire))
 
-    await bus.tap(recorder)
-    link, aura_link = link_of("synapse"), link_of("aura")
-    connect = partial(link.subscribe, synapse.notification_redis_workbench_pattern)
-    publishers = Publishers(aura, aura_link.publish, clock)
-    actions = Actions(publishers, _tapped(feedback_writer(aura.hitl_feedback_log_path), recorder), clock)
-    approvals = Approvals(aura, TappedLink(aura_link, recorder, aura.hitl_timeout_seconds), actions, clock)
-    store = TappedStore(synapse.notification_database_path, recorder)
-    cases = TappedCases(synapse.notification_database_path, synapse.action_approved_status, recorder)
-    endpoint = _aura(aura, actions, recorder, clock)
-    backend = Synapse(
-        synapse,
-        connect,
+    link = _link(bus, recorder, "synapse")
+    store = TappedStore(settings.notification_database_path, recorder)
+    cases = TappedCases(settings.notification_database_path, settings.action_approved_status, recorder)
+    system = Synapse(
+        settings,
+        partial(link.subscribe, settings.notification_redis_workbench_pattern),
         clock,
         seed,
         store=store,
@@ -103,24 +124,23 @@ async def simulated(
         publish=link.publish,
         keep=link.store,
         fetch=link.fetch,
-        record=partial(_recorded_at, endpoint, aura, clock),
+        record=record,
     )
     try:
-        async with backend as seat, _watched(seat, recorder):
-            yield Pair(
-                aura=endpoint,
-                backend=Tap(seat.app, recorder, clock, lambda authorization: {}, "synapse"),
-                publishers=publishers,
-                approvals=approvals,
-                aura_link=aura_link,
-                synapse=seat,
-                link=link,
-                publish=bus.publisher("harness"),
-            )
+        async with system, _watched(system, recorder):
+            yield SynapseSeat(system, Tap(system.app, recorder, clock, lambda authorization: {}, "synapse"), link)
     finally:
-        await approvals.close()
         store.close()
         cases.close()
+
+
+def _link(bus: Bus, recorder: Recorder, seat: str) -> Link:
+    def changed(what: str) -> None:
+        # What is lost is found to be so some time after it was.
+        data = {"do": CUT, "noticed": True} if what == LOST else {"do": what}
+        recorder.record("fault", data, seat=seat)
+
+    return Link(bus, seat, changed)
 
 
 def described(

@@ -402,10 +402,14 @@ async def open_websocket(
 async def record(client: Client, recorder: history.Recorder, seat: str) -> None:
     """The tap: every MESSAGE frame that arrives becomes a `broadcast` event, until the client disconnects."""
     async for frame in client:
-        data = {
-            "destination": frame.headers.get("destination"),
-            "subscription": frame.headers.get("subscription"),
-            "message_id": frame.headers.get("message-id"),
-            "body": history.encode(frame.body),
-        }
-        recorder.record("broadcast", data, seat=seat)
+        recorder.record("broadcast", as_event(frame), seat=seat)
+
+
+def as_event(frame: Frame) -> dict[str, object]:
+    """What a history says of a MESSAGE frame."""
+    return {
+        "destination": frame.headers.get("destination"),
+        "subscription": frame.headers.get("subscription"),
+        "message_id": frame.headers.get("message-id"),
+        "body": history.encode(frame.body),
+    }

@@ -45,7 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "vocabulary": set(),
     "scenario": LEAVES | {"located", "vocabulary"},
     "expect": {"history", "scenario", "verdict"},
-    "outage": {"bus", "redis_server"},
+    "outage": {"bus", "history", "redis_server"},
+    "live": LEAVES | {"bus", "clock", "history", "stomp"},
     "fuzz": LEAVES | {"clock", "http"},
     "asgi_stream": {"http"},
     "runner": {
@@ -78,8 +79,8 @@ ALLOWED: dict[str, set[str]] = {
     "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
     | {"outage", "redis_server", "verdict", "virtual"},
     "gate": LEAVES
-    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
-    | {"runner", "stories", "synapse"},
+    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "live", "messages"}
+    | {"outage", "runner", "stories", "synapse"},
     "report": {"verdict", "history", "expect", "scenario"},
 }
 

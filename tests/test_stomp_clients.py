@@ -7,16 +7,15 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import stomp  # type: ignore[import-untyped]
-import uvicorn
+from serving import serving
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
@@ -33,29 +32,11 @@ BODIES = [
 NODE = Path(__file__).parent / "node"
 
 
-class Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """An interrupt belongs to pytest."""
-        yield
-
-
 @asynccontextmanager
 async def served(broker: SimpleBroker) -> AsyncIterator[int]:
-    """The port of `broker` on loopback. It listens from the start, so whoever connects early only waits a
-    little.
-    """
-    app = Starlette(routes=[WebSocketRoute(PATH, broker.endpoint)])
-    server = Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            async with asyncio.timeout(30):
-                yield listening.getsockname()[1]
-        finally:
-            broker.close_sessions()
-            server.should_exit = True
-            await serving
+    """The port of `broker` on loopback."""
+    async with serving(Starlette(routes=[WebSocketRoute(PATH, broker.endpoint)]), broker.close_sessions) as port:
+        yield port
 
 
 class Listener(stomp.ConnectionListener):  # type: ignore[misc]

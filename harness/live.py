@@ -1,0 +1,253 @@
+"""A live Synapse, as the outside sees it: what it broadcasts over STOMP, and the rows that it shows over REST.
+
+Only what carries an id of the run is taken for the run's; everything else is counted and left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from harness.bus import Bus
+from harness.clock import Ids
+from harness.errors import HarnessError
+from harness.history import Recorder
+from harness.stomp import ChannelClosedError, Client, Frame, ProtocolError, StompError, as_event, open_websocket
+
+TOPIC = "/topic/notifications"
+PAGE = 200
+MOST_PAGES = 200
+PROBES = 20
+"""How often a message is published to see whether Synapse broadcasts it; STOMP does not confirm a subscription."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a live Synapse is. `patience` is how many seconds an answer may take."""
+
+    url: str
+    stomp_path: str = "/ws/notifications/websocket"
+    notifications_path: str = "/api/synapse/notifications"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tenants: tuple[int, ...] = (0, 7)
+    """Whose rows are read at the end in any case; those of others only where a notification names them."""
+    patience: float = 5.0
+
+    @property
+    def websocket(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path.rstrip('/')}{self.stomp_path}"
+
+
+class LiveSynapse:
+    """Its notifications become `stored` and `broadcast` events. A row counts as stored before its frame when a read
+    that began after the frame had arrived shows it: nobody can see more of it from outside.
+    """
+
+    def __init__(self, target: Target, client: Client, rest: httpx2.AsyncClient, recorder: Recorder, run: str) -> None:
+        """`run` begins every id of the run."""
+        self.foreign = 0
+        """How many notifications of others were seen."""
+        self._target = target
+        self._client = client
+        self._rest = rest
+        self._recorder = recorder
+        self._mark = f"{run}-".encode()
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._tenants = set(target.tenants)
+        self._rows: set[tuple[int, int]] = set()
+        self._lost = ""
+        self._reader: asyncio.Task[None] | None = None
+        self._observer: asyncio.Task[None] | None = None
+
+    async def prove(self, bus: Bus, channel: str) -> None:
+        """Publish until a notification of it arrives and its row is shown: then Synapse listens, and we see it.
+
+        Raises HarnessError that names what to look at.
+        """
+        self._reader = asyncio.create_task(self._read(), name="stomp reader")
+        for probe in range(PROBES):
+            wire = json.dumps({"message": f"aura-harness {probe}", "message_id": channel}).encode()
+            if not await bus.publisher("harness")(channel, wire):
+                raise HarnessError(
+                    f"{bus.description}: nobody listens on workbench:*; give the Redis that the Synapse at "
+                    f"{self._target.url} uses (--redis, HARNESS_REDIS_URL)"
+                )
+            try:
+                async with asyncio.timeout(self._target.patience / PROBES):
+                    while True:
+                        frame = await self._frames.get()
+                        if frame is None:
+                            raise HarnessError(
+                                f"{self._target.websocket}: the STOMP connection was closed: {self._lost}"
+                            )
+                        if channel.encode() in frame.body:
+                            return await self._must_show(frame)
+            except TimeoutError:
+                continue
+        raise HarnessError(
+            f"{self._target.url}: {PROBES} messages were published and no notification came on {TOPIC} at "
+            f"{self._target.websocket}; is this the Synapse that uses {bus.description}, and does it broadcast there?"
+        )
+
+    async def _must_show(self, frame: Frame) -> None:
+        value = _object(frame.body)
+        tenant = value.get("tenantId")
+        rows, _ = await self._page(tenant if isinstance(tenant, int) else 0, 0)
+        if not any(row.get("id") == value.get("id") for row in rows):
+            raise HarnessError(
+                f"{self._target.url}{self._target.notifications_path}: row {value.get('id')} was broadcast and is not "
+                f"among the newest {PAGE} of its tenant {tenant}; correct the path, or let rows be read there"
+            )
+
+    def follow(self) -> None:
+        """From now on notifications are recorded."""
+        while not self._frames.empty():  # of the probes
+            self._frames.get_nowait()
+        self._observer = asyncio.create_task(self._observe(), name="live synapse")
+
+    async def finish(self) -> None:
+        """Returns when every frame that arrived is recorded, and every row of the run. Raises HarnessError where the
+        connection was lost, for then the history has a gap."""
+        if self._lost:
+            raise HarnessError(f"{self._target.websocket}: the STOMP connection was lost during the run: {self._lost}")
+        self._frames.put_nowait(None)
+        if self._observer is not None:
+            await self._observer
+        await self._look({tenant: set() for tenant in self._tenants}, exhaustively=True)
+
+    async def close(self) -> None:
+        for task in (self._reader, self._observer):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        await self._client.abort()
+
+    async def _read(self) -> None:
+        try:
+            async for frame in self._client:
+                self._frames.put_nowait(frame)
+            self._lost = "the server closed it"
+        except (OSError, ChannelClosedError, ProtocolError, StompError) as error:
+            self._lost = str(error) or type(error).__name__
+        self._frames.put_nowait(None)
+
+    async def _observe(self) -> None:
+        ended = False
+        while not ended:
+            frames = [await self._frames.get()]
+            while not self._frames.empty():
+                frames.append(self._frames.get_nowait())
+            ended = None in frames
+            ours = [frame for frame in frames if frame is not None and self._is_ours(frame.body)]
+            values = [_object(frame.body) for frame in ours]
+            wanted: dict[int, set[int]] = {}
+            for value in values:
+                if isinstance(value.get("tenantId"), int) and isinstance(value.get("id"), int):
+                    wanted.setdefault(value["tenantId"], set()).add(value["id"])
+            await self._look(wanted)
+            for frame in ours:
+                self._recorder.record("broadcast", as_event(frame), seat="synapse")
+
+    async def _look(self, wanted: Mapping[int, set[int]], *, exhaustively: bool = False) -> None:
+        """Read the rows of each tenant, newest first, until the wanted ones are found; `exhaustively` all there are."""
+        for tenant, ids in wanted.items():
+            self._tenants.add(tenant)
+            missing = {row for row in ids if (tenant, row) not in self._rows}
+            page = 0
+            while (missing or exhaustively) and page < MOST_PAGES:
+                rows, last = await self._page(tenant, page)
+                for row in rows:
+                    missing.discard(row.get("id"))
+                    self._saw(tenant, row)
+                page += 1
+                if last:
+                    break
+
+    def _saw(self, tenant: int, row: Mapping[str, Any]) -> None:
+        number = row.get("id")
+        if not isinstance(number, int) or (tenant, number) in self._rows:
+            return
+        if not self._is_ours(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")):
+            return
+        self._rows.add((tenant, number))
+        data = {"id": number, "notification": dict(row)}
+        self._recorder.record("stored", data, seat="synapse", about=_ids(row.get("payload")))
+
+    async def _page(self, tenant: int, page: int) -> tuple[list[dict[str, Any]], bool]:
+        """The rows of one page, and whether it is the last. Raises HarnessError where there is no page."""
+        path = self._target.notifications_path
+        parameters = {"page": str(page), "size": str(PAGE)}
+        try:
+            answer = await self._rest.get(path, params=parameters, headers={"X-Tenant-ID": str(tenant)})
+        except httpx2.TransportError as error:
+            raise HarnessError(f"{self._target.url}{path}: no answer ({str(error) or type(error).__name__})") from error
+        try:
+            data = answer.json()["data"]
+            return [row for row in data["content"] if isinstance(row, dict)], bool(data["last"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise HarnessError(
+                f"{self._target.url}{path}: {answer.status_code} was found, a page of notifications was expected"
+            ) from error
+
+    def _is_ours(self, body: bytes) -> bool:
+        if self._mark in body:
+            return True
+        self.foreign += 1
+        return False
+
+
+@asynccontextmanager
+async def live_synapse(target: Target, bus: Bus, recorder: Recorder, ids: Ids) -> AsyncIterator[LiveSynapse]:
+    """Entered once a notification was seen to come through; from then on both Redis and Synapse are recorded.
+
+    Raises HarnessError that names what to look at when it cannot be verified at all.
+    """
+    async with AsyncExitStack() as held:
+        rest = await held.enter_async_context(
+            httpx2.AsyncClient(base_url=target.url, timeout=target.patience, headers=dict(target.headers))
+        )
+        client = await _connected(target, held)
+        live = LiveSynapse(target, client, rest, recorder, ids.run)
+        held.push_async_callback(live.close)
+        await live.prove(bus, f"workbench:{ids.run}:probe")
+        await bus.tap(recorder)
+        live.follow()
+        yield live
+        await live.finish()
+
+
+async def _connected(target: Target, held: AsyncExitStack) -> Client:
+    from websockets.exceptions import InvalidHandshake, InvalidURI
+
+    where = f"{target.url}: STOMP at {target.websocket}"
+    try:
+        async with asyncio.timeout(target.patience):
+            channel = await held.enter_async_context(open_websocket(target.websocket, headers=target.headers))
+            client = await Client.connect(channel, confirm=None, name="browser", patience=target.patience)
+            await client.subscribe(TOPIC)
+    except TimeoutError as error:
+        raise HarnessError(f"{where}: no answer within {target.patience:g} s; is it up?") from error
+    except (OSError, InvalidHandshake, InvalidURI, ChannelClosedError, ProtocolError, StompError) as error:
+        raise HarnessError(f"{where}: cannot be reached ({error}); correct the URL or the path") from error
+    return client
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _ids(payload: Any) -> dict[str, object]:
+    fields = payload if isinstance(payload, dict) else {}
+    return {"case": fields.get("case_id"), "request": fields.get("request_id")}

@@ -1,0 +1,178 @@
+"""A live Synapse is seen over STOMP and REST only; here a simulated one stands in for it, over a real network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from serving import serving
+
+from harness import gate
+from harness.agreement import Agreement
+from harness.bus import Subscription, open_bus
+from harness.checks import judge
+from harness.clock import WallClock
+from harness.errors import HarnessError
+from harness.gate import Options, Settings
+from harness.history import History
+from harness.live import Target
+from harness.synapse import listener, notification
+from harness.synapse.instant import Instant
+from harness.synapse.notification import NotificationDto
+from harness.synapse.seat import Synapse
+from harness.synapse.settings import Settings as SynapseSettings
+
+NEEDS_A_TRIGGER = {"trigger:action"}
+LISTENER = "a-live-synapse"
+
+
+@asynccontextmanager
+async def synapse(redis_url: str, around: Callable[[Any], Any] = lambda app: app) -> AsyncIterator[str]:
+    """The URL of one that runs on its own: its own connection to Redis, its own port."""
+    async with open_bus(redis_url, LISTENER) as bus:
+
+        async def connect() -> Subscription:
+            return await bus.subscribe("workbench:*")
+
+        async with Synapse(SynapseSettings(), connect, WallClock(), seed=1) as running:
+
+            def close() -> None:
+                running.broker.close_sessions()
+                running.streams.close()
+
+            async with serving(around(running.app), close) as port:
+                yield f"http://127.0.0.1:{port}"
+
+
+def gated(agreed: Agreement, redis_url: str, *, around: Callable[[Any], Any] = lambda app: app) -> History:
+    async def run() -> History:
+        async with synapse(redis_url, around) as url:
+            without = frozenset({"approvals", "schemathesis"})
+            options = Options(redis_url=redis_url, synapse=Target(url), examples=3, without=without, quiet=0.2)
+            return await gate.run(agreed, options, Settings())
+
+    return asyncio.run(run())
+
+
+def broken(agreed: Agreement, history: History) -> set[str]:
+    assert history.complete
+    return {verdict.clause for verdict in judge(agreed, history) if verdict.outcome == "broken"}
+
+
+def test_a_live_consumer_keeps_every_clause_that_can_be_seen_from_outside(agreed: Agreement, real_redis: str) -> None:
+    history = gated(agreed, real_redis)
+    assert broken(agreed, history) == set()
+    outcomes = {verdict.clause: verdict.outcome for verdict in judge(agreed, history) if verdict.seat == "synapse"}
+    unproven = {clause for clause, outcome in outcomes.items() if outcome != "kept"}
+    assert unproven == {name for name, clause in agreed.clauses.items() if NEEDS_A_TRIGGER & set(clause.needs)} & set(
+        outcomes
+    )
+
+
+def test_no_sample_id_of_the_documents_is_sent_to_a_live_system(agreed: Agreement, real_redis: str) -> None:
+    history = gated(agreed, real_redis)
+    wires = [str(event.data["wire"]) for event in history.of("published")]
+    assert not any("DEMO00001" in wire or "CASE-HIGH-001" in wire for wire in wires)
+    assert any("DEMO00001" in str(sample.value) for sample in agreed.samples.values())
+
+
+def test_a_live_consumer_that_takes_the_time_of_receipt_is_blamed_for_it(
+    agreed: Agreement, real_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    def read(channel: str, body: bytes, now: Instant) -> NotificationDto:
+        return replace(notification.read(channel, body, now), occurred_at=now)
+
+    monkeypatch.setattr(listener, "read", read)
+    assert broken(agreed, gated(agreed, real_redis)) == {"mapping.occurred-at", "mapping.deployed"}
+
+
+def test_notifications_of_others_are_left_alone(agreed: Agreement, real_redis: str) -> None:
+    async def run() -> History:
+        async with synapse(real_redis) as url, open_bus(real_redis, "somebody-else") as other:
+            publish = other.publisher("somebody")
+
+            def progress(phase: str, done: int, total: int | None) -> None:
+                if (phase, done) == ("messages", 10):
+                    alarm = b'{"type":"NOTIFICATION","message":"of somebody else","case_id":"theirs-1"}'
+                    tasks.append(asyncio.ensure_future(publish("workbench:alert", alarm)))
+
+            tasks: list[asyncio.Future[int]] = []
+            without = frozenset({"approvals", "schemathesis", "gap"})
+            options = Options(redis_url=real_redis, synapse=Target(url), examples=3, without=without, quiet=0.2)
+            history = await gate.run(agreed, options, Settings(), progress=progress)
+            assert await tasks[0] == 2
+            return history
+
+    history = asyncio.run(run())
+    assert not any("theirs-1" in str(event.data) for kind in ("stored", "broadcast") for event in history.of(kind))
+
+
+# ---- What cannot be verified is said in one line that names the setting
+
+
+def refused(target: Target, redis_url: str, agreed: Agreement) -> str:
+    async def run() -> None:
+        without = frozenset({"approvals", "schemathesis"})
+        await gate.run(agreed, Options(redis_url=redis_url, synapse=target, without=without), Settings())
+
+    with pytest.raises(HarnessError) as caught:
+        asyncio.run(run())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_synapse_that_is_not_there_is_told_at_once(agreed: Agreement, real_redis: str) -> None:
+    said = refused(Target("http://127.0.0.1:1"), real_redis, agreed)
+    assert "http://127.0.0.1:1: STOMP at ws://127.0.0.1:1/ws/notifications/websocket: cannot be reached" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"stomp_path": "/nowhere"}, "/nowhere: cannot be reached"),
+        ({"notifications_path": "/nowhere"}, "/nowhere: 404 was found, a page of notifications was expected"),
+    ],
+)
+def test_a_wrong_path_is_told(change: dict[str, str], text: str, agreed: Agreement, real_redis: str) -> None:
+    async def run() -> None:
+        async with synapse(real_redis) as url:
+            target = Target(url, **change)  # type: ignore[arg-type]
+            await gate.run(agreed, Options(redis_url=real_redis, synapse=target), Settings())
+
+    with pytest.raises(HarnessError) as caught:
+        asyncio.run(run())
+    assert text in str(caught.value)
+
+
+def test_a_redis_that_the_synapse_does_not_use_is_told(agreed: Agreement, real_redis: str) -> None:
+    from harness.redis_server import private_server
+
+    async def run(other: str) -> None:
+        async with synapse(real_redis) as url:
+            await gate.run(agreed, Options(redis_url=other, synapse=Target(url)), Settings())
+
+    with private_server() as server, pytest.raises(HarnessError, match="nobody listens on workbench"):
+        asyncio.run(run(server.url))
+
+
+def test_a_synapse_that_broadcasts_nothing_is_told(
+    agreed: Agreement, real_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.synapse.broker.SimpleBroker.send", lambda self, destination, body: 0)
+
+    async def run() -> None:
+        async with synapse(real_redis) as url:
+            await gate.run(agreed, Options(redis_url=real_redis, synapse=Target(url, patience=0.5)), Settings())
+
+    with pytest.raises(HarnessError, match="no notification came on /topic/notifications"):
+        asyncio.run(run())
+
+
+def test_a_server_that_hangs_is_told_within_the_patience(agreed: Agreement, real_redis: str, unanswering: str) -> None:
+    said = refused(Target(unanswering.replace("redis://", "http://"), patience=0.3), real_redis, agreed)
+    assert "no answer within 0.3 s" in said
