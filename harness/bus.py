@@ -271,16 +271,18 @@ class Bus:
         listening = (client for client in clients if client["psub"] != "0" and client["name"] != CLIENT_NAME)
         return frozenset(int(client["id"]) for client in listening)
 
-    async def end(self, connections: Iterable[int], seat: str, lost: Sequence[tuple[str, bytes]]) -> None:
-        """End these connections and publish, as `seat`, what they so cannot have: in one transaction, so that nobody
-        is back in between."""
+    async def publish_at_once(
+        self, seat: str, messages: Sequence[tuple[str, bytes]], *, ending: Iterable[int] = ()
+    ) -> None:
+        """Channels and bytes, in one transaction; `ending` first ends connections, which so cannot have them, for
+        nobody is back in between."""
         async with self._redis.pipeline(transaction=True) as together:
-            for connection in connections:
+            for connection in ending:
                 together.client_kill_filter(_id=str(connection))
-            for channel, wire in lost:
+            for channel, wire in messages:
                 together.publish(channel, wire)
             async with contextlib.AsyncExitStack() as announced:
-                for channel, wire in lost:
+                for channel, wire in messages:
                     await announced.enter_async_context(self._announced_to_tap(seat, channel, wire))
                 await together.execute()
 

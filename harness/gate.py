@@ -38,6 +38,9 @@ SEATS = ("aura", "synapse", "workbench")
 REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
 LIVE_TOLERANCE = 5.0
 """Seconds that the clocks of two machines may be apart."""
+SENT_ALONE = 256 * 1024
+"""Bytes of a message beyond which a live consumer gets it alone: where frames of more than 512 KB wait for a browser,
+Spring closes its connection (ConcurrentWebSocketSessionDecorator)."""
 TENANT = "7"
 TOGETHER = 20
 """Calls that are under way at the same time."""
@@ -238,8 +241,13 @@ class Gate:
         await recorded
 
     async def _publish(self, outgoing: Outgoing) -> None:
+        alone = self.options.synapse is not None and len(outgoing.wire) > SENT_ALONE
+        if alone:
+            await quiet(self.recorder, self.options.settle)
         self._told(outgoing)
         await self._publish_bytes(outgoing.channel, outgoing.wire)
+        if alone:
+            await quiet(self.recorder, self.options.settle)
 
     async def _lose(self, several: Sequence[Outgoing]) -> None:
         for outgoing in several:

@@ -88,7 +88,7 @@ class KilledGap:
     async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
         before = await self.bus.others()
         self.recorder.record("fault", {"do": CUT}, seat="synapse")
-        await self.bus.end(before, "harness", messages)
+        await self.bus.publish_at_once("harness", messages, ending=before)
         try:
             async with asyncio.timeout(self.patience):
                 while True:

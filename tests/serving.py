@@ -1,4 +1,4 @@
-"""An application on a port of loopback, for what has to be reached over a network."""
+"""Applications on ports of loopback, for what has to be reached over a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+
+from harness.bus import Subscription, open_bus
+from harness.clock import WallClock
+from harness.synapse.seat import Synapse
+from harness.synapse.settings import Settings
 
 
 class Server(uvicorn.Server):
@@ -31,3 +36,21 @@ async def serving(app: Any, close: Callable[[], None] = lambda: None) -> AsyncIt
             close()
             server.should_exit = True
             await running
+
+
+@asynccontextmanager
+async def synapse(redis_url: str) -> AsyncIterator[str]:
+    """The URL of a simulated one that runs on its own: its own connection to Redis, its own port."""
+    async with open_bus(redis_url, "a-live-synapse") as bus:
+
+        async def connect() -> Subscription:
+            return await bus.subscribe("workbench:*")
+
+        async with Synapse(Settings(), connect, WallClock(), seed=1) as running:
+
+            def close() -> None:
+                running.broker.close_sessions()
+                running.streams.close()
+
+            async with serving(running.app, close) as port:
+                yield f"http://127.0.0.1:{port}"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-from serving import serving
+from serving import synapse
 
 from harness import gate
 from harness.agreement import Agreement
-from harness.bus import Subscription, open_bus
+from harness.bus import open_bus
 from harness.checks import judge
-from harness.clock import WallClock
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
 from harness.history import History
@@ -22,34 +18,13 @@ from harness.live import Target
 from harness.synapse import listener, notification
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto
-from harness.synapse.seat import Synapse
-from harness.synapse.settings import Settings as SynapseSettings
 
 NEEDS_A_TRIGGER = {"trigger:action"}
-LISTENER = "a-live-synapse"
 
 
-@asynccontextmanager
-async def synapse(redis_url: str, around: Callable[[Any], Any] = lambda app: app) -> AsyncIterator[str]:
-    """The URL of one that runs on its own: its own connection to Redis, its own port."""
-    async with open_bus(redis_url, LISTENER) as bus:
-
-        async def connect() -> Subscription:
-            return await bus.subscribe("workbench:*")
-
-        async with Synapse(SynapseSettings(), connect, WallClock(), seed=1) as running:
-
-            def close() -> None:
-                running.broker.close_sessions()
-                running.streams.close()
-
-            async with serving(around(running.app), close) as port:
-                yield f"http://127.0.0.1:{port}"
-
-
-def gated(agreed: Agreement, redis_url: str, *, around: Callable[[Any], Any] = lambda app: app) -> History:
+def gated(agreed: Agreement, redis_url: str) -> History:
     async def run() -> History:
-        async with synapse(redis_url, around) as url:
+        async with synapse(redis_url) as url:
             without = frozenset({"approvals", "schemathesis"})
             options = Options(redis_url=redis_url, synapse=Target(url), examples=3, without=without, quiet=0.2)
             return await gate.run(agreed, options, Settings())
