@@ -1,4 +1,4 @@
-"""What the commands of `aura-harness` do. Everything is imported where it is needed: a command pays for itself only."""
+"""`aura-harness replay`: play scenarios, or publish again what a recorded run published."""
 
 from __future__ import annotations
 
@@ -6,70 +6,66 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from harness.commands.judging import load_agreement, write
+from harness.commands.options import command_parser, folder, positive, report_option, seconds, writable
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.agreement import Agreement
-    from harness.expect import JudgedScenario
-    from harness.gate import Settings
     from harness.history import History
     from harness.redis_server import RedisServer
     from harness.replay import Played
     from harness.report import Report
-    from harness.report.progress import Progress
     from harness.scenario import Scenario
-
 
 OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
+EXIT_CODES = """exit codes:
+  0  every expectation, and every `must`, is kept; with --from, every message was published
+  1  one is broken
+  2  wrong usage, or a scenario or a history does not load, or Aura published nothing in it
+  3  none is broken, but an expectation could not be proven; with --from, nobody received any message
+  4  it could not work, or was interrupted
+"""
 
 
-def run_gate(arguments: argparse.Namespace) -> int:
-    from harness import gate
-    from harness.report import terminal
-    from harness.report.progress import Progress
-
-    agreement = _agreement(arguments)
-    required = _required(arguments, agreement)
-    _must_differ(arguments)
-    options = gate.Options(
-        redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
+def add(commands: object) -> None:
+    purpose = "play scenarios through all three systems"
+    replay = command_parser(commands, "replay", purpose, run, EXIT_CODES)
+    replay.set_defaults(parser=replay)
+    replay.add_argument("scenarios", nargs="*", metavar="NAME|FILE", help="which ones; all without any")
+    replay.add_argument("--list", action="store_true", help="name the scenarios, and play none")
+    replay.add_argument(
+        "--redis",
+        metavar="URL",
+        default=os.environ.get("HARNESS_REDIS_URL") or None,
+        help=f"a real Redis, in wall time, or `{OWN_REDIS}` to start one for the run; embedded and in virtual time "
+        "without it (HARNESS_REDIS_URL)",
     )
-    settings = gate.Settings.from_environment(os.environ)
-    with (
-        _opened(arguments.history) as out,
-        Progress(terminal.console(sys.stderr)) as progress,
-        asyncio.Runner() as runner,
-    ):
-        history = runner.run(gate.run(agreement, options, settings, out=out, began=_header, progress=progress))
-        played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
-    histories = [history, *(each.history for each in played)]
-    return _present(arguments, _judged(agreement, histories, [each.judged for each in played], required))
+    replay.add_argument("--timeout", type=seconds, default=2.0, metavar="S", help="Aura's, on a real Redis (2)")
+    replay.add_argument("--seed", type=int, default=1, metavar="N", help="the order of what happens at once (1)")
+    replay.add_argument("--repeat", type=positive, default=1, metavar="N", help="play them so often")
+    replay.add_argument("--history", type=folder, metavar="DIR", help="keep what was observed, a file for each")
+    replay.add_argument("--timeline", action="store_true", help="draw each run as a sequence diagram")
+    replay.add_argument(
+        "--timeline-to", type=writable, metavar="FILE.html", help="the same as a picture, of the first scenario"
+    )
+
+    replay.add_argument(
+        "--from",
+        dest="recorded",
+        type=Path,
+        metavar="HISTORY.jsonl",
+        help="play nothing: publish on --redis again what Aura published there, byte for byte",
+    )
+    replay.add_argument("--speed", type=_speed, metavar="N|max", help="with --from: so many times faster (1)")
+    report_option(replay)
 
 
-def _stories(
-    agreement: Agreement, settings: Settings, seed: int, out: IO[str] | None, progress: Progress
-) -> tuple[Played, ...]:
-    """Every scenario, in virtual time on Redis of its own, whatever the run before was on."""
-    from harness import replay, scenario
-
-    scenarios = scenario.load_all()
-    done = 0
-
-    def told(played: Played) -> None:
-        nonlocal done
-        done += 1
-        progress("scenarios, embedded", done, len(scenarios))
-
-    return replay.play_all(agreement, scenarios, settings, seed=seed, out=out, told=told)
-
-
-def run_replay(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     if arguments.recorded is not None:
         return _republish(arguments)
     if arguments.speed is not None:
@@ -100,7 +96,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"{twice} was named twice; --repeat N plays scenarios several times")
-    agreement = _agreement(arguments)
+    agreement = load_agreement(arguments)
     settings = Settings.from_environment(os.environ)
     console = terminal.console()
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
@@ -140,7 +136,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         from harness.report.picture import timeline_html
 
         arguments.timeline_to.write_text(timeline_html(last[0].history, last[0].scenario.title), encoding="utf-8")
-    _write(arguments, report)
+    write(arguments, report)
     if arguments.repeat > 1:
         print(_alike(rounds))
     kept = sum(each.outcome == "kept" for each in last)
@@ -253,132 +249,10 @@ def _scenarios(asked: Sequence[str]) -> tuple[Scenario, ...]:
     return tuple(found) if asked else scenario.load_all()
 
 
-def run_check(arguments: argparse.Namespace) -> int:
-    from harness.expect import rejudge
-    from harness.history import load_all
-
-    agreement = _agreement(arguments)
-    required = _required(arguments, agreement)
-    _must_differ(arguments)
-    histories = load_all(arguments.recorded)
-    scenarios = [judged for judged in map(rejudge, histories) if judged is not None]
-    _header(histories[0].run)
-    return _present(arguments, _judged(agreement, histories, scenarios, required))
-
-
-def run_lint(arguments: argparse.Namespace) -> int:
-    from harness.agreement import contracts_dir, load
-    from harness.checks import CHECKS
-    from harness.gate import REACH, SEATS
-    from harness.lint import lint
-
-    root = arguments.contracts or contracts_dir()
-    if not root.is_dir():
-        raise UsageError(f"--contracts {root}: there is no such folder")
-    problems = lint(root, CHECKS, seats=SEATS, reach=REACH)
-    for problem in problems:
-        print(f"{problem.where}: {problem.text}")
-    if problems:
-        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
-        return 1
-    agreement = load(root)
-    print(
-        f"agreement {agreement.version} is consistent: {len(agreement.clauses)} clauses, {len(agreement.schemas)} "
-        f"schemas, {len(agreement.mapping)} mapping rows, {len(agreement.samples)} samples"
-    )
-    return 0
-
-
-def _agreement(arguments: argparse.Namespace) -> Agreement:
-    from harness.agreement import load
-    from harness.schema import compile_schemas
-
-    agreement: Agreement = load(arguments.contracts)
-    compile_schemas(agreement)  # a schema that is none is found before anything is driven
-    return agreement
-
-
-def _must_differ(arguments: argparse.Namespace) -> None:
-    files = [path.resolve() for _, path in arguments.report]
-    files += [path.resolve() for path in (getattr(arguments, "history", None),) if path is not None]
-    for path in files:
-        if files.count(path) > 1:
-            raise UsageError(f"{path} is to be written twice; give each report and the history a file of its own")
-
-
-def _required(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[str]:
-    import difflib
-
-    asked = {name for names in arguments.require for name in names.split(",")}
-    if "all" in asked:
-        return frozenset(agreement.clauses)
-    for name in sorted(asked - set(agreement.clauses)):
-        close = difflib.get_close_matches(name, agreement.clauses, n=1)
-        hint = f"; did you mean {close[0]}?" if close else "; `aura-harness gate` lists them all"
-        raise UsageError(f"--require {name}: there is no such clause{hint}")
-    return frozenset(asked)
-
-
-def _judged(
-    agreement: Agreement,
-    histories: Sequence[History],
-    scenarios: Sequence[JudgedScenario],
-    required: frozenset[str],
-) -> Report:
-    """Histories of scenarios alone need not prove every clause."""
-    from harness.checks import judge
-    from harness.report import Report
-    from harness.verdict import exit_code, merged
-
-    verdicts = merged(judge(agreement, history) for history in histories)
-    complete = all(history.complete for history in histories)
-    whole = len(histories) > len(scenarios)
-    code = exit_code(verdicts, required, scenarios=[each.outcome for each in scenarios], whole=whole)
-    code = code if complete else HarnessError.exit_code
-    return Report(histories[0].run, verdicts, code, complete, tuple(scenarios))
-
-
-def _present(arguments: argparse.Namespace, report: Report) -> int:
-    from harness.report import terminal
-    from harness.report.replay import failing
-
-    console = terminal.console()
-    terminal.show(console, terminal.verdicts(report, console.width))
-    for judged in report.scenarios:
-        if judged.outcome != "kept":
-            terminal.show(console, failing(judged, ()))
-    terminal.show(console, terminal.summary(report), on_one_line=True)
-    _write(arguments, report)
-    return report.exit_code
-
-
-def _write(arguments: argparse.Namespace, report: Report) -> None:
-    from harness.report import WRITERS
-
-    for kind, path in arguments.report:
-        path.write_text(WRITERS[kind](report), encoding="utf-8")
-
-
-def _header(run: Mapping[str, Any]) -> None:
-    from harness.report import terminal
-
-    terminal.show(terminal.console(), terminal.header(run))
-    sys.stdout.flush()
-
-
-def _opened(path: Path | None) -> AbstractContextManager[IO[str] | None]:
-    if path is None:
-        return nullcontext()
-    return path.open("w", encoding="utf-8")
-
-
-def _command(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What repeats the run, without the password of a Redis URL."""
-    from harness.bus import without_password
-
-    command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
-    if arguments.contracts:
-        command += ["--contracts", str(arguments.contracts)]
-    if arguments.redis:
-        command += ["--redis", without_password(arguments.redis)]
-    return tuple(command)
+def _speed(text: str) -> float:
+    if text == "max":
+        return float("inf")
+    try:
+        return seconds(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} was found, a number above 0 or `max` was expected") from None

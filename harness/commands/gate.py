@@ -1,0 +1,84 @@
+"""`aura-harness gate`: drive the seats, and judge what was seen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import IO, TYPE_CHECKING
+
+from harness.commands.judging import header, judged, load_agreement, must_differ, opened, present, required_clauses
+from harness.commands.options import command_parser, judging_options, positive, writable
+
+if TYPE_CHECKING:
+    from harness.agreement import Agreement
+    from harness.gate import Settings
+    from harness.replay import Played
+    from harness.report.progress import Progress
+
+
+def add(commands: object) -> None:
+    gate = command_parser(commands, "gate", "drive the seats and judge what was seen", run)
+    gate.add_argument(
+        "--redis",
+        metavar="URL",
+        default=os.environ.get("HARNESS_REDIS_URL") or None,
+        help="a real Redis (redis://, rediss://, unix://); embedded without it (HARNESS_REDIS_URL)",
+    )
+    gate.add_argument("--seed", type=int, default=1, metavar="N", help="the run repeats with the same seed (1)")
+    gate.add_argument("--examples", type=positive, default=200, metavar="N", help="generated inputs of each kind (200)")
+    gate.add_argument("--history", type=writable, metavar="FILE", help="keep what was observed, as JSON lines")
+    judging_options(gate)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from harness import gate
+    from harness.report import terminal
+    from harness.report.progress import Progress
+
+    agreement = load_agreement(arguments)
+    required = required_clauses(arguments, agreement)
+    must_differ(arguments)
+    options = gate.Options(
+        redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
+    )
+    settings = gate.Settings.from_environment(os.environ)
+    with (
+        opened(arguments.history) as out,
+        Progress(terminal.console(sys.stderr)) as progress,
+        asyncio.Runner() as runner,
+    ):
+        history = runner.run(gate.run(agreement, options, settings, out=out, began=header, progress=progress))
+        played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
+    histories = [history, *(each.history for each in played)]
+    return present(arguments, judged(agreement, histories, [each.judged for each in played], required))
+
+
+def _stories(
+    agreement: Agreement, settings: Settings, seed: int, out: IO[str] | None, progress: Progress
+) -> tuple[Played, ...]:
+    """Every scenario, in virtual time on Redis of its own, whatever the run before was on."""
+    from harness import replay, scenario
+
+    scenarios = scenario.load_all()
+    done = 0
+
+    def told(played: Played) -> None:
+        nonlocal done
+        done += 1
+        progress("scenarios, embedded", done, len(scenarios))
+
+    return replay.play_all(agreement, scenarios, settings, seed=seed, out=out, told=told)
+
+
+def _command(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What repeats the run, without the password of a Redis URL."""
+    from harness.bus import without_password
+
+    command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
+    if arguments.contracts:
+        command += ["--contracts", str(arguments.contracts)]
+    if arguments.redis:
+        command += ["--redis", without_password(arguments.redis)]
+    return tuple(command)
