@@ -231,6 +231,10 @@ class Bus:
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
+        self._ours: Callable[[bytes], bool] = lambda wire: True
+        self._before: Callable[[], None] = lambda: None
+        self.foreign = 0
+        """How many messages of others the tap has left alone."""
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
         self._stored: set[str] = set()
         self._tap_first = False
@@ -264,6 +268,16 @@ class Bus:
         subscription = Subscription(self._redis.pubsub(), names, exact=exact, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
+
+    async def others_connected(self) -> bool:
+        """Whether anybody but the run has a connection to this Redis."""
+        clients: Any = await self._redis.client_list()
+        return any(client["name"] != CLIENT_NAME for client in clients)
+
+    async def listeners(self, channel: str) -> int:
+        """How many listen on exactly this channel."""
+        ((_, count),) = await self._redis.pubsub_numsub(channel)
+        return int(count)
 
     async def others(self) -> frozenset[int]:
         """The connections that listen on patterns and are not a run's, by the number that Redis gives them."""
@@ -301,6 +315,10 @@ class Bus:
 
     async def delete(self, key: str) -> None:
         await self._redis.delete(key)
+
+    def leave_alone(self, ours: Callable[[bytes], bool], before: Callable[[], None] = lambda: None) -> None:
+        """Of what is not published through this bus, record only what is `ours`; and call `before` each message."""
+        self._ours, self._before = ours, before
 
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
@@ -381,6 +399,10 @@ class Bus:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
             waiting = self._announced.get((channel, wire))
             seat, began, seen = waiting.popleft() if waiting else (None, recorder.elapsed(), None)
+            if seat is None and not self._ours(wire):
+                self.foreign += 1
+                continue
+            self._before()
             kind = "hitl_signal" if channel.startswith(HITL_CHANNEL) else "published"
             data = {"channel": channel, "wire": encode(wire), "began": began}
             recorder.record(kind, data, seat=seat, about=_about(channel, wire))

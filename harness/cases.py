@@ -11,8 +11,9 @@ from typing import Any
 from harness import tokens
 from harness.generate import Traffic
 
-DIRECT = "/aura/action/record"
-GATEWAY = "/api/aura/action/record"
+RECORD_CALL = "/action/record"
+DIRECT = f"/aura{RECORD_CALL}"
+GATEWAY = f"/api/aura{RECORD_CALL}"
 REQUIRED = ("case_id", "request_id", "executor_id", "approved")
 OPTIONAL = ("comment", "doc_key")
 FULL = {"comment": "검토 후 승인 👍", "doc_key": "1000-1900000001-2024"}
@@ -55,12 +56,16 @@ class Call:
 class Caller:
     """Who calls: a tenant with a secret, at a moment."""
 
-    secret: str
+    secret: str | None
     tenant: str
     now: datetime
+    token: str | None = None
+    """Instead of a secret; then no token can be made that is expired or signed with another one."""
 
     @property
     def authorization(self) -> str:
+        if self.secret is None:
+            return f"Bearer {self.token}"
         return f"Bearer {tokens.mint(self.secret, self.tenant, self.now)}"
 
     def headers(self, **changes: str | None) -> dict[str, str]:
@@ -76,8 +81,11 @@ class Caller:
     def refused_authorizations(self) -> dict[str, str | None]:
         """Every way not to have a valid token, by name."""
         header, _, signature = self.authorization.removeprefix("Bearer ").partition(".")
-        expired = tokens.mint(self.secret, self.tenant, self.now, lifetime=timedelta(minutes=-5))
-        foreign = tokens.mint(f"not-{self.secret}", self.tenant, self.now)
+        foreign = tokens.mint(f"not-{self.secret}-and-long-enough", self.tenant, self.now)
+        expired = {}
+        if self.secret is not None:
+            late = tokens.mint(self.secret, self.tenant, self.now, lifetime=timedelta(minutes=-5))
+            expired = {"an expired token": f"Bearer {late}"}
         return {
             "no token": None,
             "an empty Authorization": "",
@@ -86,7 +94,7 @@ class Caller:
             "a token without a scheme": self.authorization.removeprefix("Bearer "),
             "a token that is no token": "Bearer not.a.token",
             "a token without its signature": f"Bearer {header}.{signature.partition('.')[0]}.",
-            "an expired token": f"Bearer {expired}",
+            **expired,
             "a token signed with another secret": f"Bearer {foreign}",
             "a token with alg none": f"Bearer {tokens.unsigned(self.tenant, self.now)}",
         }

@@ -9,9 +9,9 @@ import asyncio
 import dataclasses
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
 import httpx2
@@ -20,24 +20,24 @@ from redis.exceptions import RedisError
 from harness.agreement import Agreement, Sample
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
-from harness.cases import Call, Caller, curated
+from harness.cases import DIRECT, RECORD_CALL, Call, Caller, curated
 from harness.clock import Clock, Ids, WallClock
 from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
-from harness.live import Target, live_synapse
-from harness.messages import Outgoing, consumer_messages, ordinary
-from harness.outage import CutGap, Gap, KilledGap
-from harness.runner import AuraSeat, described, in_thread, quiet, simulated, simulated_aura, stop_if_cancelled
+from harness.messages import Outgoing, consumer_messages, ordinary, representative
+from harness.outage import Gap
+from harness.runner import described, in_thread, quiet, stop_if_cancelled
+from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
-LIVE_TOLERANCE = 5.0
-"""Seconds that the clocks of two machines may be apart."""
+FEW = 4
+"""Detections and RAG runs, where each leaves something behind."""
 SENT_ALONE = 256 * 1024
 """Bytes of a message beyond which a live consumer gets it alone: where frames of more than 512 KB wait for a browser,
 Spring closes its connection (ConcurrentWebSocketSessionDecorator)."""
@@ -64,8 +64,9 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Options:
     redis_url: str | None = None
-    synapse: Target | None = None
-    """A live one, the only other listener on that Redis, where its connection is ended once; else it is simulated."""
+    targets: Targets = field(default_factory=Targets)
+    allow_writes: bool = False
+    """Live systems keep what a run leaves behind; without this it is at most 20 actions and 20 notifications."""
     seed: int = 1
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets a quarter, and each shape of a message a fifth."""
@@ -100,29 +101,28 @@ async def run(
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus)).data)
         try:
-            ids = Ids(f"h{options.seed}" if options.synapse is None else f"h{options.seed}-{secrets.token_hex(3)}")
-            async with _seats(bus, recorder, clock, ids, options, settings) as (aura, gap):
-                caller = Caller(settings.aura.jwt_secret, TENANT, clock.now())
-                await Gate(agreement, options, clock, recorder, bus, aura, gap, caller, ids, progress).drive()
+            ids = run_ids(options)
+            aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
+            up = brought_up(options.targets, bus, recorder, clock, ids, options.seed, aura, settings.synapse)
+            async with up as seats:
+                caller = _caller(options.targets, settings, clock)
+                await Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
                 bus.must_have_listened()
-            recorder.record("step", {"do": FINISHED})
+            recorder.record("step", {"do": FINISHED, **({"foreign": bus.foreign} if options.targets.live else {})})
         except asyncio.CancelledError:
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 
-@asynccontextmanager
-async def _seats(
-    bus: Bus, recorder: Recorder, clock: Clock, ids: Ids, options: Options, settings: Settings
-) -> AsyncIterator[tuple[AuraSeat, Gap]]:
-    """What is driven, and how the consumer beside it is cut off."""
-    aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
-    if options.synapse is None:
-        async with simulated(bus, recorder, clock, options.seed, aura, settings.synapse) as pair:
-            yield pair.aura, CutGap(pair.synapse.link, bus.publisher("harness"))
-        return
-    async with live_synapse(options.synapse, bus, recorder, ids), simulated_aura(bus, recorder, clock, aura) as seat:
-        yield seat, KilledGap(bus, recorder, options.synapse.patience)
+def run_ids(options: Options) -> Ids:
+    """The ids of a live run are its own, so that a second one is told from the first."""
+    return Ids(f"h{options.seed}-{secrets.token_hex(3)}" if options.targets.live else f"h{options.seed}")
+
+
+def _caller(targets: Targets, settings: Settings, clock: Clock) -> Caller:
+    if targets.aura is None:
+        return Caller(settings.aura.jwt_secret, TENANT, clock.now())
+    return Caller(targets.aura.secret, targets.aura.tenant, clock.now(), targets.aura.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,42 +134,73 @@ class Gate:
     clock: Clock
     recorder: Recorder
     bus: Bus
-    aura: AuraSeat
-    gap: Gap
+    seats: Seats
     caller: Caller
     ids: Ids
     progress: Progress
 
     async def drive(self) -> None:
-        examples, ids = self.options.examples, self.ids
+        """What is simulated beside a live seat is driven only as far as that shows something of the live one, and what
+        leaves something behind there only as much as is allowed."""
+        examples, ids, targets = self.options.examples, self.ids, self.options.targets
+        freely = self.options.allow_writes or not targets.live
         traffic = Traffic(self.options.seed, ids)
-        samples, calls = self.agreement.samples.values(), list(curated(traffic, self.caller))
+        samples = [each for each in self.agreement.samples.values() if self._can_be_caused(each)]
         await self._phase("samples", len(samples), samples, self._sample)
-        await self._phase("curated calls", len(calls), calls, self._call)
-        await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
-        together = list(traffic.valid_calls(TOGETHER))
-        await self._phase("calls at once", 1, [together], self._post_together)
-        await self._phase("detections", examples, traffic.detections(examples), self._detect)
-        await self._phase("RAG runs", examples, traffic.rag_runs(examples), self._rag)
-        if "approvals" not in self.options.without:
-            stories = list(approval_stories(ids, self.options.patience))
+        if freely or targets.aura is not None:
+            calls = [call for call in map(self._in_view, curated(traffic, self.caller)) if call is not None]
+            await self._phase("curated calls", len(calls), calls, self._call)
+        if freely:
+            await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
+            together = list(traffic.valid_calls(TOGETHER))
+            await self._phase("calls at once", 1, [together], self._post_together)
+        count = examples if freely else FEW
+        if "detect" in targets.causes and (freely or targets.aura is not None):
+            await self._phase("detections", count, traffic.detections(count), self._detect)
+        if "rag" in targets.causes and (freely or targets.aura is not None):
+            await self._phase("RAG runs", count, traffic.rag_runs(count), self._rag)
+        if "hitl" in targets.causes and "approvals" not in self.options.without and self._asks():
+            stories = list(approval_stories(ids, self._patience))
             await self._phase("approvals", 1, [stories], self._approvals)
-        if "messages" not in self.options.without:
-            outgoing = list(consumer_messages(self.options.seed, ids, max(1, examples // 5)))
+        if "messages" not in self.options.without and (targets.aura is None or targets.synapse is not None):
+            ours = consumer_messages if freely else representative
+            every = {"count": max(1, examples // 5)} if freely else {}
+            outgoing = list(ours(self.options.seed, ids, **every))
             await self._phase("messages", len(outgoing), outgoing, self._publish)
-        if "gap" not in self.options.without:
-            await self._gap(ids)
-        if "schemathesis" not in self.options.without:
+        if "gap" not in self.options.without and self.seats.gap is not None:
+            await self._gap(ids, self.seats.gap)
+        if "schemathesis" not in self.options.without and freely and (targets.aura is not None or not targets.live):
             await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
         await quiet(self.recorder, self.options.quiet)
 
-    async def _gap(self, ids: Ids) -> None:
+    @property
+    def _patience(self) -> float:
+        aura = self.options.targets.aura
+        return self.options.patience if aura is None else aura.hitl_timeout
+
+    def _asks(self) -> bool:
+        """Beside a live consumer it shows nothing of it how the simulated Aura asks."""
+        return self.options.targets.aura is not None or not self.options.targets.live
+
+    def _can_be_caused(self, sample: Sample) -> bool:
+        needs = {"alert": "detect", "rag-status": "rag"}.get(sample.schema)
+        return needs is None or needs in self.options.targets.causes
+
+    def _in_view(self, call: Call) -> Call | None:
+        """A live Aura is seen by one of its paths; what says the same on the other is left out."""
+        return self._ours(call) if self.options.targets.aura is None or call.path == DIRECT else None
+
+    def _ours(self, call: Call) -> Call:
+        aura = self.options.targets.aura
+        return call if aura is None else dataclasses.replace(call, path=aura.prefix + RECORD_CALL)
+
+    async def _gap(self, ids: Ids, gap: Gap) -> None:
         """Cut Synapse off while messages are published; what comes before and after must not suffer."""
         before, lost, after = (list(ordinary(self.options.seed + part, ids, 1)) for part in (1, 2, 3))
         await self._phase("before the gap", len(before), before, self._publish)
         await quiet(self.recorder, self.options.settle)
-        await self._phase("in the gap", 1, [lost], self._lose)
+        await self._phase("in the gap", 1, [lost], partial(self._lose, gap))
         await self._phase("after the gap", len(after), after, self._publish)
 
     async def _phase(self, name: str, total: int, items: Iterable[Any], play: Callable[[Any], Awaitable[None]]) -> None:
@@ -182,11 +213,11 @@ class Gate:
 
     async def _sample(self, sample: Sample) -> None:
         """Cause what the sample shows: its call, or the event that Aura tells with its message."""
-        value = sample.value if self.options.synapse is None else self._renamed(sample.value)
+        value = sample.value if not self.options.targets.live else self._renamed(sample.value)
         match sample.schema:
             case "record-request":
                 wire = sample.wire if value is sample.value else json.dumps(value, ensure_ascii=False).encode()
-                await self._call(Call(sample.name, wire, self.caller.headers()))
+                await self._call(self._ours(Call(sample.name, wire, self.caller.headers())))
             case "case-action":
                 await self._post({name: value[name] for name in ("case_id", "request_id", "executor_id", "approved")})
             case "alert":
@@ -201,32 +232,32 @@ class Gate:
 
     async def _post(self, body: Mapping[str, Any]) -> None:
         wire = json.dumps(body, ensure_ascii=False).encode()
-        await self._call(Call("generated", wire, self.caller.headers()))
+        await self._call(self._ours(Call("generated", wire, self.caller.headers())))
 
     async def _post_together(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         """What one call leaves behind must not get into another."""
         await asyncio.gather(*map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.aura.app)
+        transport = httpx2.ASGITransport(app=self.seats.app)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
 
     async def _detect(self, detection: Detection) -> None:
         data = {"do": "detect", **dataclasses.asdict(detection)}
         self.recorder.record("step", data, about={"case": detection.case_id})
-        await self.aura.publishers.case_created(detection.case_id, detection.severity, detection.score)
+        await self.seats.tells.case_created(detection.case_id, detection.severity, detection.score)
 
     async def _rag(self, rag: RagRun) -> None:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
-        await self.aura.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+        await self.seats.tells.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
 
     async def _approvals(self, stories: Sequence[Story]) -> None:
         """All at once: what answers one request must not answer another."""
         await asyncio.gather(*map(self._ask, stories))
 
     async def _ask(self, story: Story) -> None:
-        recorded = await self.aura.approvals.ask(story.request)
+        recorded = await self.seats.asks.ask(story.request)
         for move in story.moves:
             match move:
                 case Answer():
@@ -241,7 +272,7 @@ class Gate:
         await recorded
 
     async def _publish(self, outgoing: Outgoing) -> None:
-        alone = self.options.synapse is not None and len(outgoing.wire) > SENT_ALONE
+        alone = self.options.targets.synapse is not None and len(outgoing.wire) > SENT_ALONE
         if alone:
             await quiet(self.recorder, self.options.settle)
         self._told(outgoing)
@@ -249,10 +280,10 @@ class Gate:
         if alone:
             await quiet(self.recorder, self.options.settle)
 
-    async def _lose(self, several: Sequence[Outgoing]) -> None:
+    async def _lose(self, gap: Gap, several: Sequence[Outgoing]) -> None:
         for outgoing in several:
             self._told(outgoing)
-        await self.gap.lose([(outgoing.channel, outgoing.wire) for outgoing in several])
+        await gap.lose([(outgoing.channel, outgoing.wire) for outgoing in several])
 
     def _told(self, outgoing: Outgoing) -> None:
         self.recorder.record("step", {"do": "publish", "about": outgoing.about, "readable": outgoing.readable})
@@ -273,8 +304,8 @@ class Gate:
 
         fuzz = Fuzz(
             specification=self.agreement.root / "openapi.yaml",
-            app=across_loops(self.aura.app, asyncio.get_running_loop()),
-            headers={"X-Tenant-ID": TENANT},
+            app=across_loops(self.seats.app, asyncio.get_running_loop()),
+            headers={"X-Tenant-ID": self.caller.tenant},
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,
             seed=self.options.seed,
@@ -293,7 +324,4 @@ class Gate:
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
     told = described(agreement, bus, options.seed, SEATS, REACH, options.command, time="wall")
-    if options.synapse is not None:
-        seats = {**told["seats"], "synapse": options.synapse.url}
-        told |= {"seats": seats, "tolerance": LIVE_TOLERANCE}
-    return {**told, "examples": options.examples}
+    return {**told, **options.targets.described(), "examples": options.examples}

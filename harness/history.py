@@ -115,6 +115,10 @@ class Recorder:
     def __len__(self) -> int:
         return len(self._events)
 
+    def since(self, seq: int) -> Sequence[Event]:
+        """The events from this one on."""
+        return self._events[seq:]
+
     def elapsed(self) -> float:
         """Seconds since the run began, as an event recorded now would have them."""
         return round(self._clock.elapsed(), 6)

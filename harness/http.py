@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from harness.clock import Clock
+from harness.errors import HarnessError
 from harness.history import Recorder, encode, ids_of, wall
 
 Scope = MutableMapping[str, Any]
@@ -68,6 +69,9 @@ class Tap:
 
         try:
             await self._app(scope, replay(request), tapped)
+        except HarnessError as error:  # no answer came, and what became of the call is not known
+            answer["error"] = str(error)
+            raise
         except Exception as error:
             answer["error"] = repr(error)
             if answer["status"] is None:

@@ -22,6 +22,8 @@ ALERT = "workbench:alert"
 RAG_STATUS = "workbench:rag:status"
 CASE_ACTION = "workbench:case:action"
 CHANNELS = (ALERT, RAG_STATUS, CASE_ACTION)
+_TELLING_HOSTILITIES = (4, 30, 60)
+"""Places of a few hostile messages, each of another family."""
 CUT = 200
 """UTF-16 units, beyond which a consumer shortens the raw text of a message."""
 
@@ -81,6 +83,17 @@ def consumer_messages(seed: int, ids: Ids, count: int) -> Iterator[Outgoing]:
     yield from ordinary(seed, ids, count)
     for kind in (incomplete, extras, borders, twice, hostilities):
         yield from kind(seed, ids)
+
+
+def representative(seed: int, ids: Ids) -> Iterator[Outgoing]:
+    """Few, of every shape and kind: for a system on which each leaves something behind."""
+    yield from ordinary(seed, ids, 1)
+    bare = [each for each in incomplete(seed, ids) if each.about == _told(_COMMON, _ABSENT)]
+    yield from bare[:3]
+    yield from itertools.islice(twice(seed, ids), 3)
+    for index, each in enumerate(hostilities(seed, ids)):
+        if index // 2 in _TELLING_HOSTILITIES:
+            yield each
 
 
 def ordinary(seed: int, ids: Ids, count: int) -> Iterator[Outgoing]:

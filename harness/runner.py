@@ -83,7 +83,7 @@ async def simulated(
     """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
     await bus.tap(recorder)
     async with simulated_aura(bus, recorder, clock, aura) as aura_seat:
-        record = partial(_recorded_at, aura_seat.app, aura, clock)
+        record = partial(recorded_at, aura_seat.app, partial(_backends, aura, clock))
         async with simulated_synapse(bus, recorder, clock, seed, synapse, record) as synapse_seat:
             yield Pair(aura_seat, synapse_seat, bus.publisher("harness"))
 
@@ -132,6 +132,11 @@ async def simulated_synapse(
     finally:
         store.close()
         cases.close()
+
+
+def _backends(aura: AuraSettings, clock: Clock) -> str:
+    """The token that the backend calls with."""
+    return f"Bearer {tokens.mint(aura.jwt_secret, BACKEND_TENANT, clock.now(), user='backend')}"
 
 
 def _link(bus: Bus, recorder: Recorder, seat: str) -> Link:
@@ -286,10 +291,9 @@ class TappedCases(Cases):
         return action
 
 
-async def _recorded_at(endpoint: App, settings: AuraSettings, clock: Clock, body: dict[str, object]) -> int:
+async def recorded_at(endpoint: App, authorization: Callable[[], str], body: dict[str, object]) -> int:
     """How the backend calls Aura's record endpoint. Gives the status."""
-    token = tokens.mint(settings.jwt_secret, BACKEND_TENANT, clock.now(), user="backend")
-    status, _ = await call(endpoint, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
+    status, _ = await call(endpoint, "POST", RECORD, body, {"Authorization": authorization()})
     return status
 
 

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "redis_server": LEAVES,
     "bus": LEAVES | {"history"},
     "republish": LEAVES | {"bus", "history"},
-    "http": {"clock", "history"},
+    "http": LEAVES | {"clock", "history"},
     "stomp": LEAVES | {"clock", "history"},
     "asgi_websocket": LEAVES | {"clock", "history", "stomp"},
     "aura": LEAVES | {"clock", "environment"},
@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "scenario": LEAVES | {"located", "vocabulary"},
     "expect": {"history", "scenario", "verdict"},
     "outage": {"bus", "history", "redis_server"},
-    "live": LEAVES | {"bus", "clock", "history", "stomp"},
+    "live": LEAVES | {"aura", "bus", "clock", "history", "http", "stomp", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
     "asgi_stream": {"http"},
     "runner": {
@@ -79,8 +79,9 @@ ALLOWED: dict[str, set[str]] = {
     "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
     | {"outage", "redis_server", "verdict", "virtual"},
     "gate": LEAVES
-    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "live", "messages"}
-    | {"outage", "runner", "stories", "synapse"},
+    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
+    | {"outage", "runner", "seats", "stories", "synapse"},
+    "seats": LEAVES | {"aura", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse"},
     "report": {"verdict", "history", "expect", "scenario"},
 }
 

@@ -14,7 +14,8 @@ from harness.checks import judge
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
 from harness.history import History
-from harness.live import Target
+from harness.live.synapse import SynapseTarget
+from harness.seats import Targets
 from harness.synapse import listener, notification
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto
@@ -26,7 +27,14 @@ def gated(agreed: Agreement, redis_url: str) -> History:
     async def run() -> History:
         async with synapse(redis_url) as url:
             without = frozenset({"approvals", "schemathesis"})
-            options = Options(redis_url=redis_url, synapse=Target(url), examples=3, without=without, quiet=0.2)
+            options = Options(
+                redis_url=redis_url,
+                targets=Targets(synapse=SynapseTarget(url), own_redis=True),
+                allow_writes=True,
+                examples=3,
+                without=without,
+                quiet=0.2,
+            )
             return await gate.run(agreed, options, Settings())
 
     return asyncio.run(run())
@@ -78,7 +86,14 @@ def test_notifications_of_others_are_left_alone(agreed: Agreement, real_redis: s
 
             tasks: list[asyncio.Future[int]] = []
             without = frozenset({"approvals", "schemathesis", "gap"})
-            options = Options(redis_url=real_redis, synapse=Target(url), examples=3, without=without, quiet=0.2)
+            options = Options(
+                redis_url=real_redis,
+                targets=Targets(synapse=SynapseTarget(url), own_redis=True),
+                allow_writes=True,
+                examples=3,
+                without=without,
+                quiet=0.2,
+            )
             history = await gate.run(agreed, options, Settings(), progress=progress)
             assert await tasks[0] == 2
             return history
@@ -90,10 +105,16 @@ def test_notifications_of_others_are_left_alone(agreed: Agreement, real_redis: s
 # ---- What cannot be verified is said in one line that names the setting
 
 
-def refused(target: Target, redis_url: str, agreed: Agreement) -> str:
+def refused(target: SynapseTarget, redis_url: str, agreed: Agreement) -> str:
     async def run() -> None:
         without = frozenset({"approvals", "schemathesis"})
-        await gate.run(agreed, Options(redis_url=redis_url, synapse=target, without=without), Settings())
+        await gate.run(
+            agreed,
+            Options(
+                redis_url=redis_url, targets=Targets(synapse=target, own_redis=True), allow_writes=True, without=without
+            ),
+            Settings(),
+        )
 
     with pytest.raises(HarnessError) as caught:
         asyncio.run(run())
@@ -102,8 +123,10 @@ def refused(target: Target, redis_url: str, agreed: Agreement) -> str:
 
 
 def test_a_synapse_that_is_not_there_is_told_at_once(agreed: Agreement, real_redis: str) -> None:
-    said = refused(Target("http://127.0.0.1:1"), real_redis, agreed)
-    assert "http://127.0.0.1:1: STOMP at ws://127.0.0.1:1/ws/notifications/websocket: cannot be reached" in said
+    said = refused(SynapseTarget("http://127.0.0.1:1"), real_redis, agreed)
+    assert (
+        "--synapse http://127.0.0.1:1: STOMP at ws://127.0.0.1:1/ws/notifications/websocket: cannot be reached" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,8 +139,12 @@ def test_a_synapse_that_is_not_there_is_told_at_once(agreed: Agreement, real_red
 def test_a_wrong_path_is_told(change: dict[str, str], text: str, agreed: Agreement, real_redis: str) -> None:
     async def run() -> None:
         async with synapse(real_redis) as url:
-            target = Target(url, **change)  # type: ignore[arg-type]
-            await gate.run(agreed, Options(redis_url=real_redis, synapse=target), Settings())
+            target = SynapseTarget(url, **change)  # type: ignore[arg-type]
+            await gate.run(
+                agreed,
+                Options(redis_url=real_redis, targets=Targets(synapse=target, own_redis=True), allow_writes=True),
+                Settings(),
+            )
 
     with pytest.raises(HarnessError) as caught:
         asyncio.run(run())
@@ -129,7 +156,13 @@ def test_a_redis_that_the_synapse_does_not_use_is_told(agreed: Agreement, real_r
 
     async def run(other: str) -> None:
         async with synapse(real_redis) as url:
-            await gate.run(agreed, Options(redis_url=other, synapse=Target(url)), Settings())
+            await gate.run(
+                agreed,
+                Options(
+                    redis_url=other, targets=Targets(synapse=SynapseTarget(url), own_redis=True), allow_writes=True
+                ),
+                Settings(),
+            )
 
     with private_server() as server, pytest.raises(HarnessError, match="nobody listens on workbench"):
         asyncio.run(run(server.url))
@@ -142,12 +175,20 @@ def test_a_synapse_that_broadcasts_nothing_is_told(
 
     async def run() -> None:
         async with synapse(real_redis) as url:
-            await gate.run(agreed, Options(redis_url=real_redis, synapse=Target(url, patience=0.5)), Settings())
+            await gate.run(
+                agreed,
+                Options(
+                    redis_url=real_redis,
+                    targets=Targets(synapse=SynapseTarget(url, patience=0.5), own_redis=True),
+                    allow_writes=True,
+                ),
+                Settings(),
+            )
 
     with pytest.raises(HarnessError, match="no notification came on /topic/notifications"):
         asyncio.run(run())
 
 
 def test_a_server_that_hangs_is_told_within_the_patience(agreed: Agreement, real_redis: str, unanswering: str) -> None:
-    said = refused(Target(unanswering.replace("redis://", "http://"), patience=0.3), real_redis, agreed)
+    said = refused(SynapseTarget(unanswering.replace("redis://", "http://"), patience=0.3), real_redis, agreed)
     assert "no answer within 0.3 s" in said

@@ -17,7 +17,7 @@ import httpx2
 
 from harness.bus import Bus
 from harness.clock import Ids
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.history import Recorder
 from harness.stomp import ChannelClosedError, Client, Frame, ProtocolError, StompError, as_event, open_websocket
 
@@ -29,7 +29,7 @@ PROBES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SynapseTarget:
     """Where a live Synapse is. `patience` is how many seconds an answer may take."""
 
     url: str
@@ -39,6 +39,11 @@ class Target:
     tenants: tuple[int, ...] = (0, 7)
     """Whose rows are read at the end in any case; those of others only where a notification names them."""
     patience: float = 5.0
+    verify: bool | str = True
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
+            raise UsageError(f"--synapse {self.url}: no http:// or https:// URL; give one (also HARNESS_SYNAPSE_URL)")
 
     @property
     def websocket(self) -> str:
@@ -51,7 +56,9 @@ class LiveSynapse:
     that began after the frame had arrived shows it: nobody can see more of it from outside.
     """
 
-    def __init__(self, target: Target, client: Client, rest: httpx2.AsyncClient, recorder: Recorder, run: str) -> None:
+    def __init__(
+        self, target: SynapseTarget, client: Client, rest: httpx2.AsyncClient, recorder: Recorder, run: str
+    ) -> None:
         """`run` begins every id of the run."""
         self.foreign = 0
         """How many notifications of others were seen."""
@@ -77,8 +84,8 @@ class LiveSynapse:
             wire = json.dumps({"message": f"aura-harness {probe}", "message_id": channel}).encode()
             if not await bus.publisher("harness")(channel, wire):
                 raise HarnessError(
-                    f"{bus.description}: nobody listens on workbench:*; give the Redis that the Synapse at "
-                    f"{self._target.url} uses (--redis, HARNESS_REDIS_URL)"
+                    f"--redis {bus.description}: nobody listens on workbench:*; give the Redis that the Synapse at "
+                    f"{self._target.url} uses (also HARNESS_REDIS_URL)"
                 )
             try:
                 async with asyncio.timeout(self._target.patience / PROBES):
@@ -93,7 +100,7 @@ class LiveSynapse:
             except TimeoutError:
                 continue
         raise HarnessError(
-            f"{self._target.url}: {PROBES} messages were published and no notification came on {TOPIC} at "
+            f"--synapse {self._target.url}: {PROBES} messages were published and no notification came on {TOPIC} at "
             f"{self._target.websocket}; is this the Synapse that uses {bus.description}, and does it broadcast there?"
         )
 
@@ -102,10 +109,9 @@ class LiveSynapse:
         tenant = value.get("tenantId")
         rows, _ = await self._page(tenant if isinstance(tenant, int) else 0, 0)
         if not any(row.get("id") == value.get("id") for row in rows):
-            raise HarnessError(
-                f"{self._target.url}{self._target.notifications_path}: row {value.get('id')} was broadcast and is not "
-                f"among the newest {PAGE} of its tenant {tenant}; correct the path, or let rows be read there"
-            )
+            where = f"--synapse {self._target.url}{self._target.notifications_path}"
+            found = f"row {value.get('id')} was broadcast and is not among the newest {PAGE} of its tenant {tenant}"
+            raise HarnessError(f"{where}: {found}; correct the path, or let rows be read there")
 
     def follow(self) -> None:
         """From now on notifications are recorded."""
@@ -188,14 +194,15 @@ class LiveSynapse:
         try:
             answer = await self._rest.get(path, params=parameters, headers={"X-Tenant-ID": str(tenant)})
         except httpx2.TransportError as error:
-            raise HarnessError(f"{self._target.url}{path}: no answer ({str(error) or type(error).__name__})") from error
+            raise HarnessError(
+                f"--synapse {self._target.url}{path}: no answer ({str(error) or type(error).__name__})"
+            ) from error
         try:
             data = answer.json()["data"]
             return [row for row in data["content"] if isinstance(row, dict)], bool(data["last"])
         except (ValueError, KeyError, TypeError) as error:
-            raise HarnessError(
-                f"{self._target.url}{path}: {answer.status_code} was found, a page of notifications was expected"
-            ) from error
+            said = f"{answer.status_code} was found, a page of notifications was expected"
+            raise HarnessError(f"--synapse {self._target.url}{path}: {said}") from error
 
     def _is_ours(self, body: bytes) -> bool:
         if self._mark in body:
@@ -205,14 +212,20 @@ class LiveSynapse:
 
 
 @asynccontextmanager
-async def live_synapse(target: Target, bus: Bus, recorder: Recorder, ids: Ids) -> AsyncIterator[LiveSynapse]:
+async def live_synapse(target: SynapseTarget, bus: Bus, recorder: Recorder, ids: Ids) -> AsyncIterator[LiveSynapse]:
     """Entered once a notification was seen to come through; from then on both Redis and Synapse are recorded.
 
     Raises HarnessError that names what to look at when it cannot be verified at all.
     """
     async with AsyncExitStack() as held:
         rest = await held.enter_async_context(
-            httpx2.AsyncClient(base_url=target.url, timeout=target.patience, headers=dict(target.headers))
+            httpx2.AsyncClient(
+                base_url=target.url,
+                timeout=target.patience,
+                headers=dict(target.headers),
+                verify=target.verify,
+                trust_env=False,
+            )
         )
         client = await _connected(target, held)
         live = LiveSynapse(target, client, rest, recorder, ids.run)
@@ -224,10 +237,10 @@ async def live_synapse(target: Target, bus: Bus, recorder: Recorder, ids: Ids) -
         await live.finish()
 
 
-async def _connected(target: Target, held: AsyncExitStack) -> Client:
+async def _connected(target: SynapseTarget, held: AsyncExitStack) -> Client:
     from websockets.exceptions import InvalidHandshake, InvalidURI
 
-    where = f"{target.url}: STOMP at {target.websocket}"
+    where = f"--synapse {target.url}: STOMP at {target.websocket}"
     try:
         async with asyncio.timeout(target.patience):
             channel = await held.enter_async_context(open_websocket(target.websocket, headers=target.headers))

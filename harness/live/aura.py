@@ -1,0 +1,151 @@
+"""A live Aura behind the same face as the simulated one: an ASGI application that passes every call on.
+
+So one tap, one set of cases and one fuzzer serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import jwt
+
+from harness import tokens
+from harness.errors import HarnessError, UsageError
+from harness.history import Recorder, ids_of
+from harness.http import App, Receive, Scope, Send, read_body
+
+GATEWAY, DIRECT = "/api/aura", "/aura"
+_OURS = frozenset({"host", "content-length", "connection", "transfer-encoding"})
+_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+
+
+@dataclass(frozen=True, slots=True)
+class AuraTarget:
+    """Where a live Aura is, and how to call it.
+
+    The path of `url` ends with `/api/aura` (through the gateway) or `/aura` (direct). Of `secret` and `token` one is
+    needed; with a token alone no other token can be made, so that an expired one is not tried. `feedback` is its log
+    of feedback lines, if that can be read here. `hitl_timeout` is how many seconds it waits for an answer.
+    """
+
+    url: str
+    secret: str | None = None
+    token: str | None = None
+    tenant: str = "7"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 5.0
+    verify: bool | str = True
+    feedback: Path | None = None
+    hitl_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise UsageError(f"--aura {self.url}: no http:// or https:// URL; give one (also HARNESS_AURA_URL)")
+        if not parts.path.rstrip("/").endswith(DIRECT):
+            raise UsageError(
+                f"--aura {self.url}: its path has to end with {GATEWAY} (through the gateway) or {DIRECT} (Aura itself)"
+            )
+        if self.secret is None and self.token is None:
+            raise UsageError(
+                "--aura needs a secret to sign tokens with (--secret, HARNESS_AURA_SECRET) or a ready token "
+                "(--token, HARNESS_AURA_TOKEN)"
+            )
+
+    @property
+    def prefix(self) -> str:
+        """What its paths begin with in a history: as the documents name them."""
+        return GATEWAY if urlsplit(self.url).path.rstrip("/").endswith(GATEWAY) else DIRECT
+
+    def authorization(self, now: datetime) -> str:
+        if self.token is not None:
+            return f"Bearer {self.token}"
+        assert self.secret is not None
+        return f"Bearer {tokens.mint(self.secret, self.tenant, now)}"
+
+    def inspect(self, authorization: str | None, now: datetime) -> Mapping[str, str]:
+        """What a history may say of an `Authorization` header; without the secret only the given token is valid."""
+        if self.secret is not None:
+            return tokens.inspect(authorization, self.secret, now)
+        if authorization == f"Bearer {self.token}":
+            return {"token": "valid", "tenant": self.tenant}
+        found = tokens.inspect(authorization, "", now)
+        return {"token": "wrong-signature"} if found["token"] == "valid" else found
+
+
+def remote(target: AuraTarget, client: httpx2.AsyncClient) -> App:
+    """Raises HarnessError, which names the setting, where no answer comes: what became of that call is not known."""
+    base = urlsplit(target.url).path.rstrip("/")
+
+    async def forward(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await read_body(receive)
+        path = base + str(scope["path"]).removeprefix(target.prefix)
+        query = scope.get("query_string", b"").decode("latin-1")
+        headers = [(name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in _OURS]
+        headers += [(name.encode(), value.encode()) for name, value in target.headers.items()]
+        try:
+            answer = await client.request(
+                scope["method"], f"{path}?{query}" if query else path, content=body, headers=headers
+            )
+        except httpx2.TimeoutException as error:
+            raise HarnessError(f"--aura {target.url}: no answer within {target.patience:g} s; is it up?") from error
+        except httpx2.TransportError as error:
+            said = str(error) or type(error).__name__
+            raise HarnessError(
+                f"--aura {target.url}: cannot be reached ({said}); start it or correct the URL"
+            ) from error
+        kept = [(name, value) for name, value in answer.headers.raw if name.decode("latin-1").lower() not in _CODED]
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+        await send({"type": "http.response.body", "body": answer.content})
+
+    return forward
+
+
+def connection(target: AuraTarget) -> httpx2.AsyncClient:
+    parts = urlsplit(target.url)
+    return httpx2.AsyncClient(
+        base_url=f"{parts.scheme}://{parts.netloc}", timeout=target.patience, verify=target.verify, trust_env=False
+    )
+
+
+def tenant_of(token: str) -> str:
+    """Which tenant a ready token is for. Raises UsageError for what is no token."""
+    try:
+        claims: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        return str(claims["tenant_id"])
+    except (jwt.InvalidTokenError, KeyError) as error:
+        raise UsageError(
+            "--token: no JSON Web Token with a tenant_id was found; give one (also HARNESS_AURA_TOKEN)"
+        ) from error
+
+
+def feedback_reader(path: Path, recorder: Recorder, ours: Callable[[bytes], bool]) -> Callable[[], None]:
+    """Records the lines that a live Aura has appended since it was called last, those of this run.
+
+    Called before a message is recorded, it shows whether its line was there by then. Raises UsageError at once for a
+    file that cannot be read.
+    """
+    try:
+        lines = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"--aura-feedback {path}: {error.strerror or error}; give a file that Aura writes") from error
+    lines.seek(0, 2)
+    rest = b""
+
+    def catch_up() -> None:
+        nonlocal rest
+        *whole, rest = (rest + lines.read()).split(b"\n")
+        for line in whole:
+            if ours(line):
+                text = line.decode(errors="backslashreplace")
+                recorder.record("feedback", {"line": text}, seat="aura", about=ids_of(line))
+
+    return catch_up
