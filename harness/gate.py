@@ -29,6 +29,7 @@ from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
 from harness.messages import Outgoing, consumer_messages, ordinary, representative
 from harness.outage import Gap
+from harness.redaction import redacted
 from harness.runner import described, in_thread, quiet, stop_if_cancelled
 from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
@@ -67,6 +68,8 @@ class Options:
     targets: Targets = field(default_factory=Targets)
     allow_writes: bool = False
     """Live systems keep what a run leaves behind; without this it is at most 20 actions and 20 notifications."""
+    redact: bool = False
+    """Keep no text of people's."""
     seed: int = 1
     examples: int = 200
     """Generated inputs of each kind; Schemathesis gets a quarter, and each shape of a message a fifth."""
@@ -97,11 +100,11 @@ async def run(
     `complete`. Raises HarnessError when Redis or Schemathesis cannot be worked with.
     """
     clock = WallClock()
-    recorder = Recorder(clock, out)
+    recorder = Recorder(clock, out, redacted) if options.redact else Recorder(clock, out)
+    ids = run_ids(options)
     async with open_bus(options.redis_url) as bus:
-        began(recorder.record("run", _described(agreement, options, bus)).data)
+        began(recorder.record("run", _described(agreement, options, bus, ids)).data)
         try:
-            ids = run_ids(options)
             aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
             up = brought_up(options.targets, bus, recorder, clock, ids, options.seed, aura, settings.synapse)
             async with up as seats:
@@ -322,6 +325,14 @@ class Gate:
             self.recorder.record("fuzz", {"tool": "schemathesis", **dataclasses.asdict(failure)})
 
 
-def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
+def _described(agreement: Agreement, options: Options, bus: Bus, ids: Ids) -> dict[str, Any]:
     told = described(agreement, bus, options.seed, SEATS, REACH, options.command, time="wall")
-    return {**told, **options.targets.described(), "examples": options.examples}
+    told |= {**options.targets.described(), "examples": options.examples}
+    return told | ({"ids": f"{ids.run}-", "leaves": _leaves(options)} if options.targets.live else {})
+
+
+def _leaves(options: Options) -> str:
+    """What stays behind on the live systems, in words; said before anything is sent."""
+    if options.allow_writes:
+        return f"about {3 * options.examples + 50} actions and as many notifications (--allow-writes)"
+    return "at most 20 actions and 20 notifications (more with --allow-writes)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -82,9 +82,16 @@ class _Clock(Protocol):
 class Recorder:
     """The one writer of a history. Each event is on disk, if there is a file, before `record` returns."""
 
-    def __init__(self, clock: _Clock, out: IO[str] | None = None) -> None:
+    def __init__(
+        self,
+        clock: _Clock,
+        out: IO[str] | None = None,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda data: data,
+    ) -> None:
+        """What `change` makes of the data of an event is what is kept of it."""
         self._clock = clock
         self._out = out
+        self._change = change
         self._events: list[Event] = []
 
     def record(
@@ -104,7 +111,7 @@ class Recorder:
             kind=kind,
             seat=seat,
             about={key: value for key, value in (about or {}).items() if isinstance(value, str) and _is_text(value)},
-            data=data,
+            data=self._change(data),
         )
         self._events.append(event)
         if self._out is not None:

@@ -45,6 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "vocabulary": set(),
     "scenario": LEAVES | {"located", "vocabulary"},
     "expect": {"history", "scenario", "verdict"},
+    "redaction": set(),
+    "configuration": LEAVES | {"live"},
     "outage": {"bus", "history", "redis_server"},
     "live": LEAVES | {"aura", "bus", "clock", "history", "http", "stomp", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
@@ -80,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"outage", "redis_server", "verdict", "virtual"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
-    | {"outage", "runner", "seats", "stories", "synapse"},
+    | {"outage", "redaction", "runner", "seats", "stories", "synapse"},
     "seats": LEAVES | {"aura", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse"},
     "report": {"verdict", "history", "expect", "scenario"},
 }

@@ -9,13 +9,14 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from harness.commands.judging import header, judged, load_agreement, must_differ, opened, present, required_clauses
-from harness.commands.options import command_parser, judging_options, positive, writable
+from harness.commands.options import command_parser, configuration, judging_options, live_options, positive, writable
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
     from harness.gate import Settings
     from harness.replay import Played
     from harness.report.progress import Progress
+    from harness.seats import Targets
 
 
 def add(commands: object) -> None:
@@ -30,18 +31,28 @@ def add(commands: object) -> None:
     gate.add_argument("--examples", type=positive, default=200, metavar="N", help="generated inputs of each kind (200)")
     gate.add_argument("--history", type=writable, metavar="FILE", help="keep what was observed, as JSON lines")
     judging_options(gate)
+    live_options(gate)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from harness import gate
     from harness.report import terminal
     from harness.report.progress import Progress
+    from harness.seats import Targets
 
     agreement = load_agreement(arguments)
     required = required_clauses(arguments, agreement)
     must_differ(arguments)
+    configured = configuration(arguments)
+    targets = Targets(configured.aura, configured.synapse, configured.triggers)
     options = gate.Options(
-        redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
+        redis_url=configured.redis_url,
+        targets=targets,
+        allow_writes=arguments.allow_writes,
+        redact=arguments.redact,
+        seed=arguments.seed,
+        examples=arguments.examples,
+        command=_command(arguments, targets),
     )
     settings = gate.Settings.from_environment(os.environ)
     with (
@@ -50,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.Runner() as runner,
     ):
         history = runner.run(gate.run(agreement, options, settings, out=out, began=header, progress=progress))
-        played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
+        self_test = history.complete and not targets.live
+        played = _stories(agreement, settings, arguments.seed, out, progress) if self_test else ()
     histories = [history, *(each.history for each in played)]
     return present(arguments, judged(agreement, histories, [each.judged for each in played], required))
 
@@ -72,13 +84,17 @@ def _stories(
     return replay.play_all(agreement, scenarios, settings, seed=seed, out=out, told=told)
 
 
-def _command(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """What repeats the run, without the password of a Redis URL."""
+def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
+    """What repeats the run, without any secret."""
     from harness.bus import without_password
+    from harness.seats import shown
 
     command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
     if arguments.contracts:
         command += ["--contracts", str(arguments.contracts)]
     if arguments.redis:
         command += ["--redis", without_password(arguments.redis)]
+    for option, target in (("--aura", targets.aura), ("--synapse", targets.synapse)):
+        command += [] if target is None else [option, shown(target.url)]
+    command += ["--allow-writes"] if arguments.allow_writes else []
     return tuple(command)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.configuration import Configuration
 
 FORMATS = ("json", "junit")
 EXIT_CODES = """exit codes:
@@ -90,3 +94,54 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} was found, a whole number above 0 was expected")
     return number
+
+
+def live_options(parser: argparse.ArgumentParser) -> None:
+    """Which seats are live, and how they are reached; `configuration` reads them."""
+    live = parser.add_argument_group(
+        "live seats",
+        "A seat without a URL is simulated. Everything can also stand in harness.toml or in the environment "
+        "(HARNESS_REDIS_URL, HARNESS_AURA_URL, HARNESS_AURA_SECRET, HARNESS_AURA_TOKEN, HARNESS_AURA_FEEDBACK, "
+        "HARNESS_SYNAPSE_URL, HARNESS_TENANT); secrets are best kept there.",
+    )
+    live.add_argument("--aura", metavar="URL", help="a live Aura, as http://host:9000/aura or http://gateway/api/aura")
+    live.add_argument("--synapse", metavar="URL", help="a live Synapse, as http://host:8080")
+    live.add_argument("--config", type=Path, metavar="FILE", help="instead of harness.toml in this folder")
+    live.add_argument("--secret", metavar="TEXT", help="what Aura's tokens are signed with")
+    live.add_argument("--token", metavar="TEXT", help="a ready token instead")
+    live.add_argument("--tenant", metavar="ID", help="the tenant to call for (7, or that of the token)")
+    live.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="sent with every call")
+    live.add_argument("--patience", type=seconds, metavar="S", help="how long an answer may take (5)")
+    live.add_argument("--insecure", action="store_true", help="take any TLS certificate")
+    live.add_argument("--aura-feedback", type=Path, metavar="FILE", help="Aura's feedback log, if it can be read here")
+    live.add_argument(
+        "--hitl-timeout", type=seconds, metavar="S", help="how long the live Aura waits for an answer (5)"
+    )
+    live.add_argument(
+        "--allow-writes", action="store_true", help="leave behind on live systems what the whole run does"
+    )
+    live.add_argument("--redact", action="store_true", help="keep no text of people's in history and reports")
+
+
+def configuration(arguments: argparse.Namespace) -> Configuration:
+    """Raises UsageError that names what to correct."""
+    import os
+
+    from harness.configuration import Asked, read
+
+    feedback = arguments.aura_feedback
+    asked = Asked(
+        file=arguments.config,
+        redis=arguments.redis,
+        aura=arguments.aura,
+        synapse=arguments.synapse,
+        secret=arguments.secret,
+        token=arguments.token,
+        tenant=arguments.tenant,
+        headers=arguments.header,
+        timeout=arguments.patience,
+        insecure=arguments.insecure,
+        feedback=None if feedback is None else str(feedback),
+        hitl_timeout=arguments.hitl_timeout,
+    )
+    return read(asked, os.environ)

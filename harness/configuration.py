@@ -1,0 +1,209 @@
+"""Which seats of a run are live and how to reach them: from `harness.toml`, the environment and the command line.
+
+The command line wins over the environment, and that over the file. Secrets are best kept in the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.live.aura import AuraTarget, tenant_of
+from harness.live.synapse import SynapseTarget
+from harness.live.triggers import EVENTS, PLACEHOLDERS, Trigger, unknown_placeholders
+
+FILE = "harness.toml"
+_TOP = {"redis": str, "aura": dict, "synapse": dict, "triggers": dict}
+_AURA = {
+    "url": str,
+    "secret": str,
+    "token": str,
+    "tenant": str,
+    "headers": dict,
+    "timeout": float,
+    "verify": (bool, str),
+    "feedback": str,
+    "hitl_timeout": float,
+}
+_SYNAPSE = {
+    "url": str,
+    "stomp": str,
+    "notifications": str,
+    "headers": dict,
+    "tenants": list,
+    "timeout": float,
+    "verify": (bool, str),
+}
+_TRIGGER = {"method": str, "url": str, "headers": dict, "body": object, "command": list, "timeout": float}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    redis_url: str | None = None
+    aura: AuraTarget | None = None
+    synapse: SynapseTarget | None = None
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says; None and empty where it says nothing."""
+
+    file: Path | None = None
+    redis: str | None = None
+    aura: str | None = None
+    synapse: str | None = None
+    secret: str | None = None
+    token: str | None = None
+    tenant: str | None = None
+    headers: Sequence[str] = ()
+    timeout: float | None = None
+    insecure: bool = False
+    feedback: str | None = None
+    hitl_timeout: float | None = None
+
+
+def read(asked: Asked, environment: Mapping[str, str]) -> Configuration:
+    """Raises UsageError that names what to correct."""
+    path = asked.file or (Path(FILE) if Path(FILE).is_file() else None)
+    told = {} if path is None else _file(path)
+    where = str(path or FILE)
+    headers = dict(map(_header, asked.headers))
+    verify = {"verify": False} if asked.insecure else {}
+
+    def of(option: str | None, name: str) -> dict[str, str]:
+        """What the command line or the environment says of one setting."""
+        value = option or environment.get(f"HARNESS_{name.upper()}")
+        return {} if not value else {name.removeprefix("aura_").removeprefix("synapse_"): value}
+
+    aura = dict(told.get("aura", {}))
+    url = asked.aura or environment.get("HARNESS_AURA_URL")
+    aura |= {"url": url} if url else {}
+    aura |= of(asked.secret, "aura_secret") | of(asked.token, "aura_token") | of(asked.feedback, "aura_feedback")
+    tenant = asked.tenant or environment.get("HARNESS_TENANT")
+    aura |= {"tenant": tenant} if tenant else {}
+    aura |= {"hitl_timeout": asked.hitl_timeout} if asked.hitl_timeout else {}
+    synapse = dict(told.get("synapse", {}))
+    url = asked.synapse or environment.get("HARNESS_SYNAPSE_URL")
+    synapse |= {"url": url} if url else {}
+    for seat in (aura, synapse):
+        seat["headers"] = {**seat.get("headers", {}), **headers}
+        seat |= verify | ({"timeout": asked.timeout} if asked.timeout else {})
+    redis_url = asked.redis or environment.get("HARNESS_REDIS_URL") or told.get("redis")
+    live = [name for name, seat in (("--aura", aura), ("--synapse", synapse)) if "url" in seat]
+    if live and not redis_url:
+        raise UsageError(f"{live[0]}: a live seat needs the Redis that it uses; give --redis (HARNESS_REDIS_URL)")
+    return Configuration(
+        redis_url=redis_url,
+        aura=_aura(aura, where) if "url" in aura else None,
+        synapse=_synapse(synapse, where) if "url" in synapse else None,
+        triggers=_triggers(told.get("triggers", {}), where),
+    )
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as text:
+            told = tomllib.load(text)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}; give a file that can be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: no TOML: {error}") from error
+    _must_have(told, _TOP, str(path))
+    for part, known in (("aura", _AURA), ("synapse", _SYNAPSE)):
+        _must_have(told.get(part, {}), known, f"{path}: [{part}]")
+    return told
+
+
+def _must_have(found: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    """Names that are known, with values of their types."""
+    import difflib
+
+    for name, value in found.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UsageError(f"{where}: the unknown setting {name!r}, expected one of {', '.join(known)}{hint}")
+        kind = known[name]
+        fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and kind is float):
+            expected = (
+                "a number" if kind is float else "text" if kind is str else "a table" if kind is dict else "a list"
+            )
+            raise UsageError(f"{where}: {name} is {value!r}, {expected} was expected")
+
+
+def _aura(told: Mapping[str, Any], where: str) -> AuraTarget:
+    token = told.get("token")
+    tenant = told.get("tenant") or (tenant_of(token) if token else "7")
+    return AuraTarget(
+        url=told["url"].rstrip("/"),
+        secret=told.get("secret") if token is None else None,
+        token=token,
+        tenant=tenant,
+        headers=_texts(told["headers"], f"{where}: [aura] headers"),
+        patience=float(told.get("timeout", 5.0)),
+        verify=told.get("verify", True),
+        feedback=Path(told["feedback"]) if "feedback" in told else None,
+        hitl_timeout=float(told.get("hitl_timeout", 5.0)),
+    )
+
+
+def _synapse(told: Mapping[str, Any], where: str) -> SynapseTarget:
+    more: dict[str, Any] = {}
+    for name, argument in (("stomp", "stomp_path"), ("notifications", "notifications_path")):
+        if name in told:
+            more[argument] = told[name]
+    if "tenants" in told:
+        more["tenants"] = tuple(int(tenant) for tenant in told["tenants"])
+    return SynapseTarget(
+        url=told["url"].rstrip("/"),
+        headers=_texts(told["headers"], f"{where}: [synapse] headers"),
+        patience=float(told.get("timeout", 5.0)),
+        verify=told.get("verify", True),
+        **more,
+    )
+
+
+def _triggers(told: Mapping[str, Any], where: str) -> dict[str, Trigger]:
+    found = {}
+    for event, trigger in told.items():
+        at = f"{where}: [triggers.{event}]"
+        if event not in EVENTS or not isinstance(trigger, dict):
+            raise UsageError(f"{at}: expected a table for one of {', '.join(EVENTS)}")
+        _must_have(trigger, _TRIGGER, at)
+        if ("url" in trigger) == ("command" in trigger):
+            raise UsageError(f"{at}: expected a url to call or a command to run")
+        strange = unknown_placeholders(event, *trigger.values())
+        if strange:
+            known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS[event])
+            raise UsageError(f"{at}: {{{sorted(strange)[0]}}} stands for nothing here; there are {known}")
+        found[event] = Trigger(
+            event=event,
+            where=at,
+            method=trigger.get("method", "POST"),
+            url=trigger.get("url", ""),
+            headers=_texts(trigger.get("headers", {}), f"{at} headers"),
+            body=trigger.get("body"),
+            command=tuple(map(str, trigger.get("command", ()))),
+            patience=float(trigger.get("timeout", 10.0)),
+        )
+    return found
+
+
+def _texts(found: Mapping[str, Any], where: str) -> dict[str, str]:
+    wrong = [name for name, value in found.items() if not isinstance(value, str)]
+    if wrong:
+        raise UsageError(f"{where}: {wrong[0]} is {found[wrong[0]]!r}, text was expected")
+    return dict(found)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {text!r}: expected NAME: VALUE")
+    return name.strip(), value.strip()
