@@ -1,6 +1,7 @@
 package synapse;
 
 import com.fasterxml.jackson.core.json.PackageVersion;
+import com.fasterxml.jackson.core.util.JsonRecyclerPools;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -41,7 +42,10 @@ public class MappingCommand {
     public static void main(String[] arguments) throws IOException {
         PrintStream answers = System.out;
         System.setOut(System.err);
-        MappingCommand command = new MappingCommand(objectMapperOfBoot(), Instant.parse(arguments[0]));
+        ObjectMapper json = objectMapperOfBoot();
+        // The container's executor gives every message a new thread, and Jackson keeps its buffers by thread.
+        json.getFactory().setRecyclerPool(JsonRecyclerPools.nonRecyclingPool());
+        MappingCommand command = new MappingCommand(json, Instant.parse(arguments[0]));
         try (DataInputStream in = new DataInputStream(new BufferedInputStream(System.in, 1 << 16));
                 DataOutputStream out = new DataOutputStream(new BufferedOutputStream(answers, 1 << 16))) {
             command.run(in, out);
