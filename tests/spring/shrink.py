@@ -12,6 +12,10 @@ CHANNELS = (b"workbench:", b"workbench:alert", b"workbench:case:action", b"workb
 PLAIN = b'a0 "{}[]:,'
 """What a byte is replaced by, the simplest first."""
 
+SMALL = 100
+PIECE = 20
+"""Bytes, both."""
+
 
 def shrunk(message: Message, differs: Callable[[Message], bool], attempts: int) -> Message:
     """`differs` holds for the message that is given and for the one that is returned, and is asked so often at most."""
@@ -22,6 +26,7 @@ def shrunk(message: Message, differs: Callable[[Message], bool], attempts: int) 
         search.change_channel()
         search.leave_chunks_out()
         search.leave_pairs_out()
+        search.leave_pieces_out()
         search.simplify()
     return search.best
 
@@ -53,6 +58,17 @@ class _Search:
             while start + size <= len(self.best.body) // 2:
                 body, end = self.best.body, len(self.best.body) - start
                 if not self._take_body(body[:start] + body[start + size : end - size] + body[end:]):
+                    start += 1
+
+    def leave_pieces_out(self) -> None:
+        """Any piece at any place, as a member with its comma, of what is small already."""
+        if len(self.best.body) > SMALL:
+            return
+        for size in range(PIECE, 0, -1):
+            start = 0
+            while start + size <= len(self.best.body):
+                body = self.best.body
+                if not self._take_body(body[:start] + body[start + size :]):
                     start += 1
 
     def simplify(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from spring.answers import Message
@@ -23,6 +25,18 @@ def test_only_what_makes_the_difference_is_left(piece: bytes, smallest: bytes) -
     body = AROUND.encode() % piece
     found = shrunk(Message(b"workbench:case:action", body), lambda message: smallest in message.body, ATTEMPTS)
     assert found == Message(b"workbench:", smallest)
+
+
+def test_a_member_goes_with_its_comma() -> None:
+    def object_with_a_float(message: Message) -> bool:
+        try:
+            read = json.loads(message.body)
+        except ValueError:
+            return False
+        return isinstance(read, dict) and any(isinstance(value, float) for value in read.values())
+
+    message = Message(b"workbench:", b'{"a":false,"b":{"c":"text"},"d":"","e":1e7,"f":[null]}')
+    assert shrunk(message, object_with_a_float, ATTEMPTS).body == b'{"":0e0}'
 
 
 def test_bytes_become_plain_where_it_does_not_matter_which_they_are() -> None:
