@@ -29,15 +29,16 @@ class NotAvailable(Exception):
 
 
 def build(environment: Mapping[str, str] = os.environ) -> None:
-    """Maven's own messages, if any, go where ours go."""
+    """Raises NotAvailable, with what Maven says where it fails."""
     java = _java(environment, "javac")
     maven = shutil.which("mvn", path=environment.get("PATH", ""))
     if maven is None:
         raise NotAvailable(f"there is no mvn: {_NEEDED}")
     command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", "-f", str(HERE / "pom.xml"), "package"]
     home = {} if "JAVA_HOME" in environment else {"JAVA_HOME": str(java.resolve().parent.parent)}
-    if subprocess.run(command, env={**environment, **home}, check=False).returncode != 0:
-        raise NotAvailable("the application could not be built: see what Maven says above")
+    done = subprocess.run(command, env={**environment, **home}, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NotAvailable(f"the application could not be built:\n{done.stdout}{done.stderr}")
 
 
 def _java(environment: Mapping[str, str], name: str = "java") -> Path:
