@@ -52,9 +52,12 @@ def simulated(message: Message) -> Answer:
 
 
 def shown(data: bytes, most: int = 2000) -> str:
-    """Text as it stands where it is text that can be seen, otherwise as Python writes bytes."""
-    text = data.decode("utf-8", "replace")
-    whole = text if text.isprintable() and "\ufffd" not in text else repr(data)
-    if not whole:
+    """As text where that can be seen, otherwise as Python writes bytes."""
+    if not data:
         return "nothing"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    whole = text if text and text.isprintable() else repr(data)
     return whole if len(whole) <= most else f"{whole[: most // 2]} … {whole[-most // 2 :]}"

@@ -43,8 +43,8 @@ class Difference:
             "spring": str(self.spring),
             "simulated": str(self.simulated),
             "made by": ", ".join(self.mutant.families),
-            "again": f"python -m spring one {channel.hex() or '-'} {body.hex() or '-'}",
-            "unshrunk": f"python -m spring nth {seed} {self.place}",
+            "again": f"PYTHONPATH=tests python -m spring one {channel.hex() or '-'} {body.hex() or '-'}",
+            "unshrunk": f"PYTHONPATH=tests python -m spring nth {seed} {self.place}",
         }
         return "\n".join([f"message {self.place:,} differs", *(f"  {name:<10}{text}" for name, text in lines.items())])
 

@@ -136,8 +136,8 @@ def test_a_difference_is_told_with_both_answers_and_how_to_see_it_again() -> Non
         "  spring    mapped: x",
         "  simulated refused when read: IllegalArgumentException",
     ]
-    assert told[6] == "  again     python -m spring one 776f726b62656e63683a 31"
-    assert told[7] == f"  unshrunk  python -m spring nth 3 {tally.differences[0].place}"
+    assert told[6] == "  again     PYTHONPATH=tests python -m spring one 776f726b62656e63683a 31"
+    assert told[7] == f"  unshrunk  PYTHONPATH=tests python -m spring nth 3 {tally.differences[0].place}"
 
 
 def test_a_run_ends_when_it_finds_the_same_again_and_again() -> None:
