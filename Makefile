@@ -1,16 +1,32 @@
 # `make gate` and `make test` need Python 3.11 or later and nothing else; both set up .venv the first time.
+# `make spring` needs a JDK 17 and Maven besides.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+JAR = tests/spring/target/synapse.jar
+SPRING = PYTHONPATH=tests $(BIN)/python -m spring
 
-.PHONY: gate test lint check bench clean
+.PHONY: gate test spring spring-deep spring-record lint check bench clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
 
 test: $(VENV)/installed tests/node/installed
 	$(BIN)/python -m pytest $(ARGS)
+
+# The simulated Synapse against a real Spring Boot application.
+spring: $(VENV)/installed $(JAR)
+	$(SPRING) recorded
+	$(SPRING) compare --messages 100000 $(ARGS)
+
+# For somebody who waits for it; on other messages than `make spring`; ARGS="--seed N" for others again.
+spring-deep: $(VENV)/installed $(JAR)
+	$(SPRING) compare --messages 1000000 --seed 2 $(ARGS)
+
+# The answers in tests/spring/recorded.json, from the application.
+spring-record: $(VENV)/installed $(JAR)
+	$(SPRING) record
 
 # Speed, as ratios of one run.
 bench: $(VENV)/installed
@@ -26,6 +42,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
+$(JAR): tests/spring/pom.xml $(shell find tests/spring/src -type f) | $(VENV)/installed
+	$(SPRING) build
+	touch $@
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
@@ -38,4 +58,4 @@ tests/node/installed: tests/node/package.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules tests/node/installed dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/spring/target tests/node/node_modules tests/node/installed dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

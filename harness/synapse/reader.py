@@ -23,6 +23,10 @@ MAX_STRING: Final = 20_000_000
 _PLAIN_LENGTH: Final = MAX_NAME // 2
 """No shorter text can hold a name or a string that is too long: a character has at most two units."""
 
+_WHOLE: Final = 0x8000
+"""Units: Jackson reads a longer text in buffers of the next length."""
+_BUFFER: Final = 4000
+
 _CONTAINER = re.compile(r"[ \t\n\r]*(?=[{\[])")
 _LONG_NUMBER = re.compile(rf"(?:\A|[^-+.eE0-9])[-+.eE0-9]{{{MAX_NUMBER + 1}}}")
 
@@ -91,11 +95,12 @@ _Container: TypeAlias = dict[str, Tree] | list[Tree]
 class _Parser:
     """Reads text of UTF-16 units (`java.units`), without recursion."""
 
-    __slots__ = ("_at", "_text")
+    __slots__ = ("_at", "_buffer", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._buffer = max(1, len(text)) if len(text) <= _WHOLE else _BUFFER
 
     def document(self) -> Node:
         if not self._next():
@@ -207,9 +212,10 @@ class _Parser:
                 self._at += 1
                 self._here("an exponent")
             exponent = self._digits("an exponent")
+        interrupted = start // self._buffer != self._at // self._buffer
         if at_root and self._text[self._at : self._at + 1] not in ("", " ", "\t", "\r", "\n"):
             raise self._refused("a blank after a number that stands alone")
-        return _to_number(self._text[start : self._at], whole, fraction, exponent)
+        return _to_number(self._text[start : self._at], whole, fraction, exponent, interrupted)
 
     def _digits(self, expected: str) -> str:
         digits = self._take(_DIGITS)
@@ -273,13 +279,16 @@ class _Parser:
         return Unreadable("JsonParseException", f"offset {self._at}: found {found}, expected {expected}")
 
 
-def _to_number(text: str, whole: str, fraction: str, exponent: str) -> int | float:
+def _to_number(text: str, whole: str, fraction: str, exponent: str, interrupted: bool) -> int | float:
+    """`interrupted`: the number reaches the end of Jackson's buffer."""
     if not fraction and not exponent:
         if len(whole) > MAX_NUMBER:
             raise _too_much("digits of a number", len(whole), MAX_NUMBER)
         return int(text)
-    # A zero alone before the point is not counted.
-    digits = (0 if whole == "0" else len(whole)) + len(fraction) + len(exponent)
+    digits = len(whole) + len(fraction) + len(exponent)
+    if interrupted or whole == "0":
+        # Read by other code, for which a part that is not there counts as minus one.
+        digits -= (not fraction) + (not exponent)
     if digits > MAX_NUMBER:
         raise _too_much("digits of a number", digits, MAX_NUMBER)
     return float(text)

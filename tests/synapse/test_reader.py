@@ -140,6 +140,26 @@ def test_the_limits_of_jackson_are_exact(read: Read, fits: str, exceeds: str) ->
     assert outcome(read, exceeds) == LIMIT
 
 
+@both_paths
+@pytest.mark.parametrize(
+    ("fits", "exceeds"),
+    [
+        (f"1.{'1' * 1000}", f"1.{'1' * 1001}"),
+        (f"-1.{'1' * 1000}", f"-1.{'1' * 1001}"),
+        (f"1e{'0' * 1000}", f"1e{'0' * 1001}"),
+        (f"1.5e{'0' * 998}", f"1.5e{'0' * 999}"),
+        (f"0.{'1' * 1000}", f"0.{'1' * 1001}"),
+        (f"[0.5e{'0' * 998}]", f"[0.5e{'0' * 999}]"),
+        (f"[{' ' * 34_997}1.{'1' * 1000}]", f"[{' ' * 34_996}1.{'1' * 1000}]"),
+        (f"[{' ' * 32_000}1.{'1' * 998}]", f"[{' ' * 32_000}1.{'1' * 1000}]"),
+    ],
+    ids=["alone", "negative", "exponent", "both", "zero", "zero and both", "end of a buffer", "within a buffer"],
+)
+def test_a_number_at_the_end_of_a_buffer_may_have_a_digit_more(read: Read, fits: str, exceeds: str) -> None:
+    assert outcome(read, fits) not in (PARSE, END, LIMIT)
+    assert outcome(read, exceeds) == LIMIT
+
+
 def test_a_long_string_is_read_up_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.synapse.reader.MAX_STRING", 60_000)
     assert read_tree(f'["{"x" * 60_000}"]') == ["x" * 60_000]
