@@ -15,10 +15,11 @@ gate: $(VENV)/installed
 test: $(VENV)/installed tests/node/installed
 	$(BIN)/python -m pytest $(ARGS)
 
-# The simulated Synapse against a real Spring Boot application.
+# The simulated Synapse against a real Spring Boot application, and that application on a real Redis.
 spring: $(VENV)/installed $(JAR)
 	$(SPRING) recorded
 	$(SPRING) compare --messages 100000 $(ARGS)
+	$(SPRING) live
 
 # For somebody who waits for it; on other messages than `make spring`; ARGS="--seed N" for others again.
 spring-deep: $(VENV)/installed $(JAR)

@@ -146,13 +146,13 @@ def _wire(value: Json | bytes) -> bytes:
 
 def history(
     *events: Event,
-    seats: Iterable[str] = ("aura",),
+    seats: Iterable[str] | Mapping[str, str] = ("aura",),
     reach: Iterable[str] = REACH,
     tolerance: float = 0,
     time: str = "wall",
 ) -> History:
     run = {
-        "seats": dict.fromkeys(seats, "simulated"),
+        "seats": dict(seats) if isinstance(seats, Mapping) else dict.fromkeys(seats, "simulated"),
         "reach": list(reach),
         "tolerance": tolerance,
         "time": time,

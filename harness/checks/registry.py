@@ -58,9 +58,18 @@ def _verdict(clause: Clause, view: View, function: Check | None) -> Verdict:
         return verdict("broken", exercised=exercised, findings=tuple(findings))
     if crash:
         return verdict("unproven", exercised=exercised, reason=f"its check crashed: {crash}")
+    if not exercised and _only_beside(clause.seat, view.history.run["seats"]):
+        return verdict(
+            "unproven", reason=f"not exercised: {clause.seat} only stands beside a live seat", in_reach=False
+        )
     if not exercised:
         return verdict("unproven", reason="not exercised: nothing in this run could have broken it")
     return verdict("kept", exercised=exercised)
+
+
+def _only_beside(seat: str, seats: Mapping[str, str]) -> bool:
+    """Whether it is simulated in a run that is about another one."""
+    return seats[seat] == "simulated" and set(seats.values()) != {"simulated"}
 
 
 def _occasions(function: Check, view: View) -> tuple[int, list[Finding], str]:

@@ -166,3 +166,14 @@ def test_a_clause_in_reach_without_a_check_is_unproven_and_counts() -> None:
 def test_a_clause_has_one_check() -> None:
     with pytest.raises(AssertionError, match=r"two checks for http\.accepted"):
         check(CLAUSE)(lambda view: ())
+
+
+def test_what_only_stands_beside_a_live_seat_need_not_prove_anything() -> None:
+    live = {"aura": "http://aura.example/aura", "synapse": "simulated"}
+    beside, judged = (
+        next(each for each in judge(AGREEMENT, history(*KEPT, seats=live)) if each.clause == clause)
+        for clause in ("delivery.gap", "publish.alert-high")
+    )
+    assert (beside.outcome, beside.in_reach) == ("unproven", False)
+    assert beside.reason == "not exercised: synapse only stands beside a live seat"
+    assert (judged.outcome, judged.in_reach) == ("unproven", True)

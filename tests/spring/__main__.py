@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from harness.agreement import load
+from harness.commands.judging import judged
+from harness.redis_server import private_server
+from harness.report import terminal
 from harness.report.progress import Progress
 from harness.report.terminal import console
-from spring import recorded
+from spring import on_redis, recorded
 from spring.answers import Message, simulated
 from spring.application import Application, NotAvailable, build
 from spring.compare import compare
@@ -45,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes on the simulation's side")
     many.set_defaults(run=_compare)
 
+    live = commands.add_parser("live", help="hold the application on a real Redis to the agreement")
+    live.add_argument("--examples", type=int, default=50)
+    live.add_argument("--seed", type=int, default=1)
+    live.set_defaults(run=_live)
+
     one = commands.add_parser("one", help="show what both sides answer to a message")
     one.add_argument("channel", type=_hexadecimal, help="in hexadecimal digits, - for no bytes")
     one.add_argument("body", type=_hexadecimal, help="likewise")
@@ -76,6 +87,33 @@ def _compare(arguments: argparse.Namespace) -> int:
         print(difference.told(arguments.seed))
     print(tally.told(time.monotonic() - began))
     return 1 if tally.differences else 0
+
+
+def _live(arguments: argparse.Namespace) -> int:
+    """0 where every `must` of the consumer that can be seen is kept, and nothing that was published at once is lost."""
+    agreement = load()
+    with (
+        private_server() as server,
+        on_redis.running(server.url, os.environ) as url,
+        Progress(console(sys.stderr)) as progress,
+    ):
+        print(f"the application at {url} on {server.url}", flush=True)
+        history = asyncio.run(
+            on_redis.whole_run(agreement, server.url, url, arguments.examples, arguments.seed, progress)
+        )
+        report = judged(agreement, [history], [], frozenset())
+        shown = replace(report, verdicts=tuple(each for each in report.verdicts if each.seat == "synapse"))
+        terminal.show(console(), terminal.verdicts(shown, console().width))
+        wrong = [verdict for verdict in report.verdicts if verdict.outcome == "broken" and verdict.level == "must"]
+        wrong += [each for each in report.verdicts if each.outcome == "unproven" and each.in_reach]
+        print(on_redis.gap_told(agreement, history))
+        for slow_first in (False, True):
+            for name, start in (("Spring", on_redis.already(url)), ("simulated", on_redis.SIMULATED)):
+                burst, broken = asyncio.run(on_redis.at_once(agreement, server.url, start, slow_first=slow_first))
+                print(burst.told(name, slow_first))
+                wrong += broken
+    print(f"the application on Redis: {'nothing wrong' if not wrong else ', '.join(each.clause for each in wrong)}")
+    return 1 if wrong else 0
 
 
 def _recorded(arguments: argparse.Namespace) -> int:

@@ -30,18 +30,18 @@ class NotAvailable(Exception):
 
 def build(environment: Mapping[str, str] = os.environ) -> None:
     """Raises NotAvailable, with what Maven says where it fails."""
-    java = _java(environment, "javac")
+    compiler = java(environment, "javac")
     maven = shutil.which("mvn", path=environment.get("PATH", ""))
     if maven is None:
         raise NotAvailable(f"there is no mvn: {_NEEDED}")
     command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never", "-f", str(HERE / "pom.xml"), "package"]
-    home = {} if "JAVA_HOME" in environment else {"JAVA_HOME": str(java.resolve().parent.parent)}
+    home = {} if "JAVA_HOME" in environment else {"JAVA_HOME": str(compiler.resolve().parent.parent)}
     done = subprocess.run(command, env={**environment, **home}, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NotAvailable(f"the application could not be built:\n{done.stdout}{done.stderr}")
 
 
-def _java(environment: Mapping[str, str], name: str = "java") -> Path:
+def java(environment: Mapping[str, str], name: str = "java") -> Path:
     """A program of the JDK: of JAVA_HOME where that is set, else from PATH."""
     home = environment.get("JAVA_HOME")
     found = shutil.which(name, path=str(Path(home) / "bin") if home else environment.get("PATH", ""))
@@ -58,7 +58,7 @@ class Application:
         if not JAR.is_file():
             raise NotAvailable("the application is not built: make spring builds it")
         self._process = subprocess.Popen(
-            [_java(environment), "-Dloader.main=synapse.MappingCommand", "-jar", str(JAR), NOW],
+            [java(environment), "-Dloader.main=synapse.MappingCommand", "-jar", str(JAR), NOW],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
