@@ -81,7 +81,7 @@ class Caller:
     def refused_authorizations(self) -> dict[str, str | None]:
         """Every way not to have a valid token, by name."""
         header, _, signature = self.authorization.removeprefix("Bearer ").partition(".")
-        foreign = tokens.mint(f"not-{self.secret}-and-long-enough", self.tenant, self.now)
+        foreign = tokens.mint(f"not-{self.secret or 'a-secret-that-anybody-knows-here'}", self.tenant, self.now)
         expired = {}
         if self.secret is not None:
             late = tokens.mint(self.secret, self.tenant, self.now, lifetime=timedelta(minutes=-5))

@@ -165,6 +165,8 @@ async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clo
     }
     if status in told:
         raise HarnessError(f"--aura {shown(target.url)}: a valid call was answered {status}: {told[status]}")
+    if status != 200:
+        return  # it is there; what it does is judged
     try:
         async with asyncio.timeout(target.patience):
             await published(recorder, request)

@@ -59,6 +59,8 @@ class Approval:
     stored: Event
     waiting: Event
     deadline: float
+    latest: float
+    """The same, where it is only known that it began to wait some time before it was seen to."""
     grace: float
     decisions: tuple[Decision, ...]
     strange: tuple[Signal, ...]
@@ -121,7 +123,9 @@ def waits(history: History) -> Iterator[tuple[Event, Event | None]]:
 
 
 def _approval(history: History, stored: Event, waiting: Event, signals: Sequence[Signal], grace: float) -> Approval:
-    deadline = waiting.at + waiting.data["timeout"]
+    # Of a live Aura it is only seen that it listens, some time after it began to.
+    began, timeout = waiting.data.get("began", waiting.at), waiting.data["timeout"]
+    deadline, latest, grace = began + timeout, waiting.at + timeout, grace + waiting.at - began
     session, request = _session(waiting), stored.data["request"].get("requestId")
     gaps = _gaps(history)
     answers = [
@@ -137,6 +141,7 @@ def _approval(history: History, stored: Event, waiting: Event, signals: Sequence
         stored=stored,
         waiting=waiting,
         deadline=deadline,
+        latest=latest,
         grace=grace,
         decisions=decisions,
         strange=tuple(each for each in before if each.session == session and each.request != request),

@@ -182,7 +182,7 @@ def _recorded(
 
 
 def _punctual(approval: Approval, first: Record) -> Occasion:
-    late = first.event.at - approval.deadline
+    late = first.event.at - approval.latest
     if late <= PUNCTUAL:
         return "hitl.deadline", None
     expected = f"a timeout is recorded within {PUNCTUAL:g} s of its deadline"

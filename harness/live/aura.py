@@ -75,7 +75,7 @@ class AuraTarget:
             return tokens.inspect(authorization, self.secret, now)
         if authorization == f"Bearer {self.token}":
             return {"token": "valid", "tenant": self.tenant}
-        found = tokens.inspect(authorization, "", now)
+        found = tokens.inspect(authorization, "what signs the token is not known here", now)
         return {"token": "wrong-signature"} if found["token"] == "valid" else found
 
 
@@ -134,15 +134,18 @@ def feedback_reader(path: Path, recorder: Recorder, ours: Callable[[bytes], bool
     file that cannot be read.
     """
     try:
-        lines = path.open("rb")
+        seen = path.stat().st_size
     except OSError as error:
         raise UsageError(f"--aura-feedback {path}: {error.strerror or error}; give a file that Aura writes") from error
-    lines.seek(0, 2)
     rest = b""
 
     def catch_up() -> None:
-        nonlocal rest
-        *whole, rest = (rest + lines.read()).split(b"\n")
+        nonlocal rest, seen
+        with path.open("rb") as lines:
+            lines.seek(seen)
+            read = lines.read()
+        seen += len(read)
+        *whole, rest = (rest + read).split(b"\n")
         for line in whole:
             if ours(line):
                 text = line.decode(errors="backslashreplace")

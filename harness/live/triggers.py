@@ -139,13 +139,14 @@ class TriggeredAura:
             "tenant": request.tenant_id,
             "timeout": self._timeout,
         }
+        seen, before = len(self._recorder), self._recorder.elapsed()
         await self._triggers["hitl"].pull(values)
-        began = len(self._recorder)
-        await self._listening(request)
-        return asyncio.create_task(self._told(request, began), name=f"hitl {request.request_id}")
+        await self._listening(request, before)
+        return asyncio.create_task(self._told(request, seen), name=f"hitl {request.request_id}")
 
-    async def _listening(self, request: ApprovalRequest) -> None:
-        """Looks first who listens and then what is stored: what is found then was stored before, as far as one sees."""
+    async def _listening(self, request: ApprovalRequest, before: float) -> None:
+        """`before` is a moment at which nobody listened. Looks first who listens and then what is stored: what is found
+        then was stored before, as far as one sees."""
         key, channel = key_of(request.request_id), channel_of(request.session_id)
         case = request.context.get("caseId", request.context.get("case_id"))
         about = {"case": case, "request": request.request_id, "session": request.session_id}
@@ -154,6 +155,7 @@ class TriggeredAura:
         try:
             async with asyncio.timeout(patience):
                 while True:
+                    looked = self._recorder.elapsed()
                     listening = await self._bus.listeners(channel)
                     text = await self._bus.fetch(key)
                     if text is not None and not stored:
@@ -163,6 +165,7 @@ class TriggeredAura:
                         self._recorder.record("hitl_request", data, seat="aura", about=about)
                     if listening:
                         break
+                    before = looked
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError as error:
             where = self._triggers["hitl"].where
@@ -170,7 +173,7 @@ class TriggeredAura:
                 f"{where}: within {patience:g} s nobody listened on {channel}; the trigger has to make Aura ask with "
                 "the session and the request that it is given"
             ) from error
-        data = {"do": "waiting", "channel": channel, "timeout": self._timeout}
+        data = {"do": "waiting", "channel": channel, "timeout": self._timeout, "began": before}
         self._recorder.record("hitl_request", data, seat="aura", about=about)
 
     async def _told(self, request: ApprovalRequest, seen: int) -> None:

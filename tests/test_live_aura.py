@@ -1,0 +1,178 @@
+"""A live Aura is gated from outside: one that others wrote passes, one with mistakes breaks exactly their clauses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from other_aura import EXPIRED, MEDIUM, MISTAKES, SECRET, UNESCAPED, other_aura
+from serving import serving
+
+from harness import gate
+from harness.agreement import Agreement
+from harness.checks import judge
+from harness.errors import HarnessError
+from harness.gate import Options, Settings
+from harness.history import History
+from harness.live.aura import AuraTarget
+from harness.live.triggers import Trigger
+from harness.redis_server import private_server
+from harness.seats import Targets
+from harness.verdict import Verdict, exit_code
+
+BREAK = {
+    UNESCAPED: "publish.unescaped",
+    EXPIRED: "http.token-refused",
+    MEDIUM: "publish.alert-high",
+}
+
+
+def triggers(url: str) -> dict[str, Trigger]:
+    bodies = {
+        "detect": {"case": "{case}", "severity": "{severity}", "score": "{score}"},
+        "rag": {"document": "{document}", "chunks": "{chunks}", "succeeded": "{succeeded}"},
+        "hitl": {
+            name: f"{{{name}}}" for name in ("case", "document", "session", "request", "user", "tenant", "timeout")
+        },
+    }
+    paths = {"detect": "detect", "rag": "rag", "hitl": "ask"}
+    return {
+        event: Trigger(event, f"harness.toml: [triggers.{event}]", url=f"{url}/debug/{paths[event]}", body=body)
+        for event, body in bodies.items()
+    }
+
+
+def gated(
+    agreed: Agreement,
+    redis_url: str,
+    feedback: Path,
+    change: Mapping[str, Any] | None = None,
+    *,
+    mistakes: Collection[str] = (),
+    whole: bool = False,
+) -> History:
+    async def run() -> History:
+        async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
+            url = f"http://127.0.0.1:{port}"
+            target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.4, patience=2.0)
+            target = replace(target, **(change or {}))
+            targets = Targets(aura=target, triggers=triggers(url))
+            options = Options(redis_url=redis_url, targets=targets, allow_writes=whole, examples=8, quiet=0.2)
+            return await gate.run(agreed, options, Settings())
+
+    feedback.touch()
+    return asyncio.run(run())
+
+
+def judged(agreed: Agreement, history: History) -> tuple[Verdict, ...]:
+    assert history.complete
+    return judge(agreed, history)
+
+
+def musts(verdicts: Collection[Verdict], outcome: str) -> set[str]:
+    return {each.clause for each in verdicts if each.outcome == outcome and each.level == "must" and each.in_reach}
+
+
+def test_an_aura_that_others_wrote_passes(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    verdicts = judged(agreed, gated(agreed, real_redis, tmp_path / "feedback.jsonl"))
+    assert musts(verdicts, "broken") == set()
+    assert musts(verdicts, "unproven") == set()
+    assert exit_code(verdicts) == 0
+
+
+def test_it_passes_with_everything_that_a_run_can_send(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    verdicts = judged(agreed, gated(agreed, real_redis, tmp_path / "feedback.jsonl", whole=True))
+    assert exit_code(verdicts) == 0
+
+
+def test_its_mistakes_break_exactly_their_clauses(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    history = gated(agreed, real_redis, tmp_path / "feedback.jsonl", mistakes=MISTAKES)
+    verdicts = judged(agreed, history)
+    assert musts(verdicts, "broken") == set(BREAK.values())
+    assert {each.seat for each in verdicts if each.outcome == "broken"} == {"aura"}
+    assert exit_code(verdicts) == 1
+
+
+def test_a_run_leaves_at_most_twenty_actions_behind(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    feedback = tmp_path / "feedback.jsonl"
+    history = gated(agreed, real_redis, feedback)
+    asked = {event.about.get("request") for event in history.of("hitl_request")}
+    actions = [line for line in history.of("feedback") if line.about.get("request") not in asked]
+    assert 10 < len(actions) <= 20
+    marks = str(history.run["ids"])
+    assert all(marks in line for line in feedback.read_text(encoding="utf-8").splitlines())
+
+
+def test_without_triggers_and_log_their_clauses_are_out_of_reach(
+    agreed: Agreement, real_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_live_aura.triggers", lambda url: {})
+    verdicts = judged(agreed, gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"feedback": None}))
+    assert exit_code(verdicts) == 0
+    told = {each.clause: each.reason for each in verdicts if each.outcome == "unproven" and each.seat == "aura"}
+    assert told["hitl.deadline"] == "out of reach: needs trigger:hitl"
+    assert told["http.logged"] == "out of reach: needs feedback"
+    assert told["publish.alert-high"] == "out of reach: needs trigger:detect"
+
+
+def test_a_token_does_instead_of_the_secret(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from harness import tokens
+
+    token = tokens.mint(SECRET, "7", datetime.now(UTC))
+    history = gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"secret": None, "token": token})
+    assert exit_code(judged(agreed, history)) == 0
+    assert token not in "".join(map(str, history))
+
+
+# ---- What cannot be verified is said in one line that names the setting
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"secret": "not-the-secret-that-this-aura-knows-02"},
+            "answered 401: its token was refused; correct the secret",
+        ),
+        ({"url": "http://127.0.0.1:1/aura"}, "--aura http://127.0.0.1:1/aura: cannot be reached"),
+    ],
+)
+def test_what_is_set_wrongly_is_named(
+    change: dict[str, str], text: str, agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HarnessError) as caught:
+        gated(agreed, real_redis, tmp_path / "feedback.jsonl", change)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_path_is_named(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(other_aura(real_redis), lifespan=True) as port:
+            target = AuraTarget(f"http://127.0.0.1:{port}/elsewhere/aura", secret=SECRET)
+            await gate.run(agreed, Options(redis_url=real_redis, targets=Targets(aura=target)), Settings())
+
+    with pytest.raises(HarnessError, match="there is no record endpoint at"):
+        asyncio.run(run())
+
+
+def test_a_redis_that_aura_does_not_use_is_named(agreed: Agreement, real_redis: str) -> None:
+    async def run(other: str) -> None:
+        async with serving(other_aura(real_redis), lifespan=True) as port:
+            target = AuraTarget(f"http://127.0.0.1:{port}/aura", secret=SECRET, patience=0.5)
+            await gate.run(agreed, Options(redis_url=other, targets=Targets(aura=target)), Settings())
+
+    with private_server() as server, pytest.raises(HarnessError, match="nobody but this run is connected"):
+        asyncio.run(run(server.url))
+
+
+def test_an_aura_that_hangs_is_told_within_the_patience(agreed: Agreement, real_redis: str, unanswering: str) -> None:
+    target = AuraTarget(unanswering.replace("redis://", "http://") + "/aura", secret=SECRET, patience=0.3)
+    with pytest.raises(HarnessError, match=r"no answer within 0\.3 s"):
+        asyncio.run(gate.run(agreed, Options(redis_url=real_redis, targets=Targets(aura=target)), Settings()))
