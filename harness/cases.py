@@ -27,6 +27,18 @@ _WRONG_TYPES: Mapping[str, tuple[object, ...]] = {
     "comment": (7, True, ["c"], {}),
     "doc_key": (7, False, [], {"key": "k"}),
 }
+_ACCEPTED_ALREADY = frozenset(
+    {
+        "comment is absent",
+        "doc_key is null",
+        "an empty comment",
+        "a request id for the first time",
+        "the same request id again",
+        "a content type with a charset",
+        *(f"approved is {value}" for value in ('"yes"', "1", "0", "1.0")),
+    }
+)
+"""Calls that are accepted, here or by the deployed system, in other words than some other is."""
 _NOT_AN_OBJECT = (
     b"",
     b"[]",
@@ -108,6 +120,11 @@ def curated(traffic: Traffic, caller: Caller) -> Iterator[Call]:
     yield from _bodies(traffic, caller)
     yield from _methods(traffic, caller)
     yield from _clashes(traffic, caller)
+
+
+def representative(traffic: Traffic, caller: Caller) -> Iterator[Call]:
+    """Every way to be refused, and few ways to be accepted: for a system on which each leaves something behind."""
+    return (call for call in curated(traffic, caller) if call.name not in _ACCEPTED_ALREADY)
 
 
 def _valid(traffic: Traffic, caller: Caller) -> Iterator[Call]:

@@ -17,26 +17,27 @@ from typing import IO, Any
 import httpx2
 from redis.exceptions import RedisError
 
+from harness import cases, messages, stories
 from harness.agreement import Agreement, Sample
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus
-from harness.cases import DIRECT, RECORD_CALL, Call, Caller, curated
+from harness.cases import DIRECT, RECORD_CALL, Call, Caller
 from harness.clock import Clock, Ids, WallClock
 from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
-from harness.messages import Outgoing, consumer_messages, ordinary, representative
+from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import redacted
 from harness.runner import described, in_thread, quiet, stop_if_cancelled
 from harness.seats import Seats, Targets, brought_up
-from harness.stories import Answer, Expiry, Outcome, Pause, Story, approval_stories
+from harness.stories import Answer, Expiry, Outcome, Pause, Story
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
-REACH = ("http", "redis", "stomp", "rest", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl")
+REACH = Targets().reach
 FEW = 4
 """Detections and RAG runs, where each leaves something behind."""
 SENT_ALONE = 256 * 1024
@@ -67,7 +68,8 @@ class Options:
     redis_url: str | None = None
     targets: Targets = field(default_factory=Targets)
     allow_writes: bool = False
-    """Live systems keep what a run leaves behind; without this it is at most 20 actions and 20 notifications."""
+    """Live systems keep what a run leaves behind; without this it is at most 20 actions at Aura, and 20 messages of the
+    run's own."""
     redact: bool = False
     """Keep no text of people's."""
     seed: int = 1
@@ -145,34 +147,36 @@ class Gate:
     async def drive(self) -> None:
         """What is simulated beside a live seat is driven only as far as that shows something of the live one, and what
         leaves something behind there only as much as is allowed."""
-        examples, ids, targets = self.options.examples, self.ids, self.options.targets
-        freely = self.options.allow_writes or not targets.live
-        traffic = Traffic(self.options.seed, ids)
+        ids, targets, seed, without = self.ids, self.options.targets, self.options.seed, self.options.without
+        whole = self.options.allow_writes or not targets.live
+        about_aura = whole or targets.aura is not None
+        count = self.options.examples if whole else FEW
+        traffic = Traffic(seed, ids)
         samples = [each for each in self.agreement.samples.values() if self._can_be_caused(each)]
         await self._phase("samples", len(samples), samples, self._sample)
-        if freely or targets.aura is not None:
-            calls = [call for call in map(self._in_view, curated(traffic, self.caller)) if call is not None]
+        if about_aura:
+            every = (cases.curated if whole else cases.representative)(traffic, self.caller)
+            calls = [call for call in map(self._in_view, every) if call is not None]
             await self._phase("curated calls", len(calls), calls, self._call)
-        if freely:
-            await self._phase("generated calls", examples, traffic.valid_calls(examples), self._post)
+        if whole:
+            await self._phase("generated calls", count, traffic.valid_calls(count), self._post)
             together = list(traffic.valid_calls(TOGETHER))
             await self._phase("calls at once", 1, [together], self._post_together)
-        count = examples if freely else FEW
-        if "detect" in targets.causes and (freely or targets.aura is not None):
+        if about_aura and "detect" in targets.causes:
             await self._phase("detections", count, traffic.detections(count), self._detect)
-        if "rag" in targets.causes and (freely or targets.aura is not None):
+        if about_aura and "rag" in targets.causes:
             await self._phase("RAG runs", count, traffic.rag_runs(count), self._rag)
-        if "hitl" in targets.causes and "approvals" not in self.options.without and self._asks():
-            stories = list(approval_stories(ids, self._patience))
-            await self._phase("approvals", 1, [stories], self._approvals)
-        if "messages" not in self.options.without and (targets.aura is None or targets.synapse is not None):
-            ours = consumer_messages if freely else representative
-            every = {"count": max(1, examples // 5)} if freely else {}
-            outgoing = list(ours(self.options.seed, ids, **every))
+        if self._asks() and "hitl" in targets.causes and "approvals" not in without:
+            told = list((stories.approval_stories if whole else stories.representative)(ids, self._patience))
+            await self._phase("approvals", 1, [told], self._approvals)
+        if "messages" not in without and (targets.aura is None or targets.synapse is not None):
+            of_each = max(1, count // 5)
+            ours = messages.consumer_messages(seed, ids, of_each) if whole else messages.representative(seed, ids)
+            outgoing = list(ours)
             await self._phase("messages", len(outgoing), outgoing, self._publish)
-        if "gap" not in self.options.without and self.seats.gap is not None:
+        if "gap" not in without and self.seats.gap is not None:
             await self._gap(ids, self.seats.gap)
-        if "schemathesis" not in self.options.without and freely and (targets.aura is not None or not targets.live):
+        if "schemathesis" not in without and whole and (targets.aura is not None or not targets.live):
             await self._fuzz(ids)
         self.progress("waiting for quiet", 0, None)
         await quiet(self.recorder, self.options.quiet)
@@ -200,7 +204,7 @@ class Gate:
 
     async def _gap(self, ids: Ids, gap: Gap) -> None:
         """Cut Synapse off while messages are published; what comes before and after must not suffer."""
-        before, lost, after = (list(ordinary(self.options.seed + part, ids, 1)) for part in (1, 2, 3))
+        before, lost, after = (list(messages.ordinary(self.options.seed + part, ids, 1)) for part in (1, 2, 3))
         await self._phase("before the gap", len(before), before, self._publish)
         await quiet(self.recorder, self.options.settle)
         await self._phase("in the gap", 1, [lost], partial(self._lose, gap))
@@ -255,9 +259,9 @@ class Gate:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
         await self.seats.tells.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
 
-    async def _approvals(self, stories: Sequence[Story]) -> None:
+    async def _approvals(self, several: Sequence[Story]) -> None:
         """All at once: what answers one request must not answer another."""
-        await asyncio.gather(*map(self._ask, stories))
+        await asyncio.gather(*map(self._ask, several))
 
     async def _ask(self, story: Story) -> None:
         recorded = await self.seats.asks.ask(story.request)
@@ -335,4 +339,4 @@ def _leaves(options: Options) -> str:
     """What stays behind on the live systems, in words; said before anything is sent."""
     if options.allow_writes:
         return f"about {3 * options.examples + 50} actions and as many notifications (--allow-writes)"
-    return "at most 20 actions and 20 notifications (more with --allow-writes)"
+    return "at most 20 actions, and 20 messages of the run's own (more with --allow-writes)"

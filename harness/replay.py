@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness import expect, virtual
+from harness import expect, gate, virtual
 from harness.agreement import Agreement
 from harness.bus import open_bus
 from harness.checks import judge
@@ -26,17 +26,7 @@ from harness.scenario import Scenario
 from harness.verdict import Outcome, Verdict
 
 SEATS = ("aura", "synapse", "workbench")
-REACH = (
-    "http",
-    "redis",
-    "stomp",
-    "rest",
-    "feedback",
-    "trigger:detect",
-    "trigger:rag",
-    "trigger:hitl",
-    "trigger:action",
-)
+REACH = (*gate.REACH, "trigger:action")
 
 
 @dataclass(frozen=True, slots=True)

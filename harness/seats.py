@@ -48,12 +48,13 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The live seats of a run; what is None is simulated. `own_redis` says that nobody else needs that Redis."""
+    """The live seats of a run; what is None is simulated. `may_cut` allows a run to end a live Synapse's connection to
+    Redis once, where it has to be the only one that listens."""
 
     aura: AuraTarget | None = None
     synapse: SynapseTarget | None = None
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
-    own_redis: bool = False
+    may_cut: bool = False
 
     @property
     def live(self) -> bool:
@@ -69,7 +70,9 @@ class Targets:
         """What the run sees and can cause, in the words of the clauses' `needs`."""
         feedback = self.aura is None or self.aura.feedback is not None
         caused = (f"trigger:{event}" for event in TRIGGERS if event in self.causes)
-        return ("http", "redis", "stomp", "rest", *(["feedback"] if feedback else []), *caused)
+        fault = self.may_cut if self.synapse is not None else self.aura is None
+        seen = (("feedback", feedback), ("fault", fault))
+        return ("http", "redis", "stomp", "rest", *(name for name, there in seen if there), *caused)
 
     def described(self) -> dict[str, Any]:
         """What the first event of a history says of them; no secret is in it."""
@@ -111,7 +114,7 @@ async def brought_up(
         gap: Gap | None = None
         if targets.synapse is not None:
             await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
-            gap = KilledGap(bus, recorder, targets.synapse.patience) if targets.own_redis else None
+            gap = KilledGap(bus, recorder, targets.synapse.patience) if targets.may_cut else None
         else:
             await bus.tap(recorder)
         seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, aura))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
 from harness.clock import Ids
 
+_TELLING = (0, 3, 5, 7, 8, 11, 12)
 A_MOMENT = 0.1
 """The part of Aura's patience that a moment is."""
 
@@ -95,6 +96,11 @@ def approval_stories(ids: Ids, patience: float) -> Iterator[Story]:
     yield Story(asked, (Expiry(key_of(asked.request_id)), _answer(asked, approved=True)))
     asked = _request(ids, {"question": "어느 건인가"})
     yield Story(asked, (_answer(asked, approved=True),))
+
+
+def representative(ids: Ids, patience: float) -> Iterator[Story]:
+    """An approval, a rejection, a timeout, answers to others, and requests of which nothing can be recorded."""
+    return (story for place, story in enumerate(approval_stories(ids, patience)) if place in _TELLING)
 
 
 def _request(ids: Ids, context: Mapping[str, object] | None = None) -> ApprovalRequest:

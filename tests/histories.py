@@ -26,6 +26,7 @@ REACH = (
     "http",
     "redis",
     "feedback",
+    "fault",
     "trigger:detect",
     "trigger:rag",
     "trigger:hitl",

@@ -29,7 +29,7 @@ def gated(agreed: Agreement, redis_url: str) -> History:
             without = frozenset({"approvals", "schemathesis"})
             options = Options(
                 redis_url=redis_url,
-                targets=Targets(synapse=SynapseTarget(url), own_redis=True),
+                targets=Targets(synapse=SynapseTarget(url), may_cut=True),
                 allow_writes=True,
                 examples=3,
                 without=without,
@@ -88,7 +88,7 @@ def test_notifications_of_others_are_left_alone(agreed: Agreement, real_redis: s
             without = frozenset({"approvals", "schemathesis", "gap"})
             options = Options(
                 redis_url=real_redis,
-                targets=Targets(synapse=SynapseTarget(url), own_redis=True),
+                targets=Targets(synapse=SynapseTarget(url), may_cut=True),
                 allow_writes=True,
                 examples=3,
                 without=without,
@@ -111,7 +111,7 @@ def refused(target: SynapseTarget, redis_url: str, agreed: Agreement) -> str:
         await gate.run(
             agreed,
             Options(
-                redis_url=redis_url, targets=Targets(synapse=target, own_redis=True), allow_writes=True, without=without
+                redis_url=redis_url, targets=Targets(synapse=target, may_cut=True), allow_writes=True, without=without
             ),
             Settings(),
         )
@@ -142,7 +142,7 @@ def test_a_wrong_path_is_told(change: dict[str, str], text: str, agreed: Agreeme
             target = SynapseTarget(url, **change)  # type: ignore[arg-type]
             await gate.run(
                 agreed,
-                Options(redis_url=real_redis, targets=Targets(synapse=target, own_redis=True), allow_writes=True),
+                Options(redis_url=real_redis, targets=Targets(synapse=target, may_cut=True), allow_writes=True),
                 Settings(),
             )
 
@@ -158,9 +158,7 @@ def test_a_redis_that_the_synapse_does_not_use_is_told(agreed: Agreement, real_r
         async with synapse(real_redis) as url:
             await gate.run(
                 agreed,
-                Options(
-                    redis_url=other, targets=Targets(synapse=SynapseTarget(url), own_redis=True), allow_writes=True
-                ),
+                Options(redis_url=other, targets=Targets(synapse=SynapseTarget(url), may_cut=True), allow_writes=True),
                 Settings(),
             )
 
@@ -179,7 +177,7 @@ def test_a_synapse_that_broadcasts_nothing_is_told(
                 agreed,
                 Options(
                     redis_url=real_redis,
-                    targets=Targets(synapse=SynapseTarget(url, patience=0.5), own_redis=True),
+                    targets=Targets(synapse=SynapseTarget(url, patience=0.5), may_cut=True),
                     allow_writes=True,
                 ),
                 Settings(),
@@ -192,3 +190,21 @@ def test_a_synapse_that_broadcasts_nothing_is_told(
 def test_a_server_that_hangs_is_told_within_the_patience(agreed: Agreement, real_redis: str, unanswering: str) -> None:
     said = refused(SynapseTarget(unanswering.replace("redis://", "http://"), patience=0.3), real_redis, agreed)
     assert "no answer within 0.3 s" in said
+
+
+def test_without_leave_few_messages_are_sent_and_still_every_clause_in_reach_is_kept(
+    agreed: Agreement, real_redis: str
+) -> None:
+    async def run() -> History:
+        async with synapse(real_redis) as url:
+            options = Options(redis_url=real_redis, targets=Targets(synapse=SynapseTarget(url)), quiet=0.2)
+            return await gate.run(agreed, options, Settings())
+
+    history = asyncio.run(run())
+    assert len([event for event in history.of("published") if event.seat == "harness"]) <= 20
+    unproven = {
+        verdict.clause
+        for verdict in judge(agreed, history)
+        if verdict.outcome != "kept" and verdict.in_reach and verdict.seat == "synapse"
+    }
+    assert unproven == set()

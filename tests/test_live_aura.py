@@ -100,11 +100,9 @@ def test_its_mistakes_break_exactly_their_clauses(agreed: Agreement, real_redis:
 def test_a_run_leaves_at_most_twenty_actions_behind(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
     feedback = tmp_path / "feedback.jsonl"
     history = gated(agreed, real_redis, feedback)
-    asked = {event.about.get("request") for event in history.of("hitl_request")}
-    actions = [line for line in history.of("feedback") if line.about.get("request") not in asked]
-    assert 10 < len(actions) <= 20
-    marks = str(history.run["ids"])
-    assert all(marks in line for line in feedback.read_text(encoding="utf-8").splitlines())
+    lines = feedback.read_text(encoding="utf-8").splitlines()
+    assert 10 < len(lines) <= 20
+    assert all(str(history.run["ids"]) in line for line in lines)
 
 
 def test_without_triggers_and_log_their_clauses_are_out_of_reach(

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     required = required_clauses(arguments, agreement)
     must_differ(arguments)
     configured = configuration(arguments)
-    targets = Targets(configured.aura, configured.synapse, configured.triggers)
+    targets = Targets(configured.aura, configured.synapse, configured.triggers, arguments.may_cut)
     options = gate.Options(
         redis_url=configured.redis_url,
         targets=targets,
@@ -96,5 +96,6 @@ def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]
         command += ["--redis", without_password(arguments.redis)]
     for option, target in (("--aura", targets.aura), ("--synapse", targets.synapse)):
         command += [] if target is None else [option, shown(target.url)]
-    command += ["--allow-writes"] if arguments.allow_writes else []
+    for option in ("allow_writes", "may_cut"):
+        command += [f"--{option.replace('_', '-')}"] if getattr(arguments, option) else []
     return tuple(command)

@@ -120,6 +120,9 @@ def live_options(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--allow-writes", action="store_true", help="leave behind on live systems what the whole run does"
     )
+    live.add_argument(
+        "--may-cut", action="store_true", help="end the live Synapse's connection to Redis once, to see what it loses"
+    )
     live.add_argument("--redact", action="store_true", help="keep no text of people's in history and reports")
 
 

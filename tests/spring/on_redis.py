@@ -108,7 +108,7 @@ async def whole_run(
     without = frozenset({"approvals", "schemathesis"})
     options = Options(
         redis_url=redis_url,
-        targets=Targets(synapse=SynapseTarget(url), own_redis=True),
+        targets=Targets(synapse=SynapseTarget(url), may_cut=True),
         allow_writes=True,
         seed=seed,
         examples=examples,
