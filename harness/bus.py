@@ -317,7 +317,8 @@ class Bus:
         await self._redis.delete(key)
 
     def leave_alone(self, ours: Callable[[bytes], bool], before: Callable[[], None] = lambda: None) -> None:
-        """Of what is not published through this bus, record only what is `ours`; and call `before` each message."""
+        """Of what is not published through this bus, record only what is `ours`. `before` is called before each message
+        on a workbench channel is recorded."""
         self._ours, self._before = ours, before
 
     async def tap(self, recorder: Recorder) -> None:
@@ -402,8 +403,9 @@ class Bus:
             if seat is None and not self._ours(wire):
                 self.foreign += 1
                 continue
-            self._before()
             kind = "hitl_signal" if channel.startswith(HITL_CHANNEL) else "published"
+            if kind == "published":
+                self._before()
             data = {"channel": channel, "wire": encode(wire), "began": began}
             recorder.record(kind, data, seat=seat, about=_about(channel, wire))
             if seen is not None and not seen.done():

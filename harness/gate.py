@@ -246,25 +246,25 @@ class Gate:
         await asyncio.gather(*map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.seats.app)
+        transport = httpx2.ASGITransport(app=self.seats.aura.app)
         async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
 
     async def _detect(self, detection: Detection) -> None:
         data = {"do": "detect", **dataclasses.asdict(detection)}
         self.recorder.record("step", data, about={"case": detection.case_id})
-        await self.seats.tells.case_created(detection.case_id, detection.severity, detection.score)
+        await self.seats.aura.publishers.case_created(detection.case_id, detection.severity, detection.score)
 
     async def _rag(self, rag: RagRun) -> None:
         self.recorder.record("step", {"do": "rag", **dataclasses.asdict(rag)})
-        await self.seats.tells.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
+        await self.seats.aura.publishers.rag_finished(rag.rag_document_id, rag.chunks_added, rag.succeeded)
 
     async def _approvals(self, several: Sequence[Story]) -> None:
         """All at once: what answers one request must not answer another."""
         await asyncio.gather(*map(self._ask, several))
 
     async def _ask(self, story: Story) -> None:
-        recorded = await self.seats.asks.ask(story.request)
+        recorded = await self.seats.aura.approvals.ask(story.request)
         for move in story.moves:
             match move:
                 case Answer():
@@ -311,7 +311,7 @@ class Gate:
 
         fuzz = Fuzz(
             specification=self.agreement.root / "openapi.yaml",
-            app=across_loops(self.seats.app, asyncio.get_running_loop()),
+            app=across_loops(self.seats.aura.app, asyncio.get_running_loop()),
             headers={"X-Tenant-ID": self.caller.tenant},
             token=self.caller.authorization.removeprefix("Bearer "),
             ids=ids,

@@ -15,22 +15,19 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from harness import expect, tokens
-from harness.asgi_stream import open_asgi_stream
-from harness.asgi_websocket import open_asgi_websocket
+from harness import expect
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus
+from harness.bus import Bus, Link
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
 from harness.outage import Outage
-from harness.runner import RECORD, STOMP_PATH, Pair, quiet
+from harness.runner import quiet
 from harness.scenario import Scenario, ScenarioError, Step, wire
+from harness.seats import Seats, Targets
 from harness.workbench.rest import document_path
-from harness.workbench.sources import Source, polling, sse, stomp
 from harness.workbench.viewer import Refetch, Viewer
 
-STREAM = "/api/synapse/notifications/stream"
 TENANT = 7
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
@@ -61,34 +58,39 @@ class Player:
         self,
         scenario: Scenario,
         run: str,
-        pair: Pair,
+        seats: Seats,
+        targets: Targets,
         bus: Bus,
         recorder: Recorder,
         clock: Clock,
-        secret: str,
         pace: Pace,
         outage: Outage | None,
+        refusal: str = "",
     ) -> None:
-        """Without an `outage`, for a Redis that is not ours, a story that stops it is `unproven` from there on."""
+        """`refusal` is why it must not be played at all. `outage` is None for a Redis that is not ours.
+
+        What cannot be done makes a story `unproven` from there on.
+        """
         self._scenario = scenario
         self._run = run
-        self._pair = pair
+        self._seats = seats
+        self._targets = targets
         self._bus = bus
         self._recorder = recorder
         self._clock = clock
-        self._secret = secret
         self._pace = pace
         self._outage = outage
+        self._refusal = refusal
         self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
 
     async def play(self) -> None:
-        self._given()
+        await self._given()
         async with AsyncExitStack() as open_viewers:
             open_viewers.push_async_callback(self._close_all)
             for viewer in self._scenario.given.viewers.values():
-                if viewer.open:
+                if viewer.open and self._seats.backend.takes_cases:
                     await self._open(viewer.name)
             for index, step in enumerate(self._scenario.steps):
                 if self._impossible:
@@ -103,7 +105,7 @@ class Player:
 
     # ---- What is there before the story -------------------------------------------------------------------------
 
-    def _given(self) -> None:
+    async def _given(self) -> None:
         told = self._scenario
         data = {"do": "given", "scenario": told.name, "file": told.file, "text": told.text, "ids": self._ids}
         self._recorder.record("step", data)
@@ -113,29 +115,33 @@ class Player:
                 documents.setdefault(case, []).append(key)
         for given in self._scenario.given.cases.values():
             for case_id in self._ids["cases"][given.name]:
-                self._pair.synapse.system.cases.create(given.tenant, case_id, documents.get(case_id, ()))
+                await self._seats.backend.give(given.tenant, case_id, documents.get(case_id, ()))
 
     # ---- Doing -----------------------------------------------------------------------------------------------------
 
     async def _do(self, index: int, step: Step) -> None:
         begin = partial(self._begin, index, step)
+        if why_not := self._why_not(step):
+            begin(unproven=why_not)
+            self._impossible = True
+            return
         arguments = step.arguments
         match step.verb:
             case "detect":
                 told = {"severity": arguments["severity"], "score": arguments["score"]}
                 causes = [{"case_id": case, **told} for case in self._cases(step)]
                 self._cause(begin, "detect", causes)
-                created = self._pair.aura.publishers.case_created
+                created = self._seats.aura.publishers.case_created
                 await self._all(created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
             case "rag":
                 told = {"chunks_added": arguments["chunks"], "succeeded": arguments["succeeded"]}
                 (document,) = self._ids["rag"][arguments["document"]]
                 begin(rag_document_id=document, **told)
-                await self._pair.aura.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
+                await self._seats.aura.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
             case "request approval":
                 begin()
                 with self._without_redis("aura"):
-                    await self._all(self._pair.aura.approvals.ask(request) for request in self._requests(step))
+                    await self._all(self._seats.aura.approvals.ask(request) for request in self._requests(step))
             case "expire":
                 (request,) = self._ids["requests"][arguments["request"]]
                 begin(key=key_of(request))
@@ -149,7 +155,7 @@ class Player:
             case "publish":
                 message = wire(arguments, {name: self._id(of) for name, of in arguments.get("ids", {}).items()})
                 begin(about=arguments["about"], readable=arguments["readable"])
-                await self._pair.publish(arguments["channel"], message)
+                await self._seats.publish(arguments["channel"], message)
             case "open viewer" | "close viewer":
                 begin()
                 self._must_be_open(step, arguments["viewer"], step.verb == "close viewer")
@@ -157,18 +163,37 @@ class Player:
             case "cut" | "restore":
                 begin()
                 await self._connection(step)
-            case "stop redis" | "start redis" if (outage := self._outage) is not None:
+            case "stop redis" | "start redis":
                 begin()
                 await quiet(self._recorder, self._pace.settle)
-                await (outage.begin if step.verb == "stop redis" else outage.end)()
-            case "stop redis" | "start redis":
-                begin(unproven="the Redis at a URL is not ours to stop")
-                self._impossible = True
+                assert self._outage is not None
+                await (self._outage.begin if step.verb == "stop redis" else self._outage.end)()
             case "wait":
                 begin()
                 await asyncio.sleep(arguments["for"].within(timeout=self._pace.timeout, tick=self._pace.tick))
             case verb:
                 raise AssertionError(f"no way to play {verb}")
+
+    def _why_not(self, step: Step) -> str:
+        """Why this run cannot play a step; empty where it can."""
+        if self._refusal:
+            return self._refusal
+        event = {"detect": "detect", "rag": "rag", "request approval": "hitl"}.get(step.verb)
+        if event is not None and event not in self._targets.causes:
+            return f"a live Aura does this on its own account; name [triggers.{event}] in harness.toml"
+        if step.verb in ("stop redis", "start redis") and self._outage is None:
+            return "the Redis at a URL is not ours to stop"
+        if step.verb in ("cut", "restore") and "seat" in step.arguments and self._link(step) is None:
+            return f"the connection of a live {step.arguments['seat']} is not ours to cut"
+        decides = step.verb in ("approve", "reject") and "session" not in step.arguments
+        if not self._seats.backend.takes_cases and (decides or self._scenario.given.viewers):
+            return "a live Synapse decides about its own cases; name [triggers.case] in harness.toml"
+        if self._targets.synapse is not None and self._scenario.given.settings:
+            return "the settings of a live Synapse are its own"
+        return ""
+
+    def _link(self, step: Step) -> Link | None:
+        return {"aura": self._seats.aura.link, "synapse": self._seats.backend.link}[step.arguments["seat"]]
 
     def _begin(self, index: int, step: Step, **more: object) -> None:
         self._recorder.record("step", {"do": step.verb, "step": index, "line": step.line, **more})
@@ -232,7 +257,7 @@ class Player:
         if "session" in arguments:
             for request in requests:
                 channel = channel_of(self._session(arguments["session"], request))
-                await self._pair.publish(channel, self._signal_of(step, request))
+                await self._seats.publish(channel, self._signal_of(step, request))
             return
         body = _present({"userId": arguments["user"], "reason": arguments.get("reason")})
         paths = [f"/api/aura/hitl/{step.verb}/{quote(request, safe='')}" for request in requests]
@@ -263,15 +288,14 @@ class Player:
     # ---- Calls -----------------------------------------------------------------------------------------------------
 
     async def _record(self, body: Mapping[str, Any]) -> int:
-        token = tokens.mint(self._secret, str(TENANT), self._clock.now())
-        status, _ = await call(self._pair.aura.app, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
+        status, _ = await call(self._seats.aura.app, "POST", self._targets.record_path, body, self._seats.headers())
         return status
 
     async def _post(self, path: str, body: Mapping[str, Any], tenant: int) -> None:
-        await call(self._pair.synapse.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
+        await call(self._seats.backend.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
 
     async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
-        return await call(self._pair.synapse.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+        return await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
 
     # ---- Connections -------------------------------------------------------------------------------------------------
 
@@ -286,18 +310,12 @@ class Player:
             self._recorder.record("fault", {"do": what, "viewer": name}, seat="workbench")
 
         fetch = partial(self._fetch, given.tenant)
-        source = self._source(given.by, name)
+        source = self._seats.backend.source(given.by, name)
         viewer = Viewer(name, given.tenant, case, source, fetch, self._clock, on_refetch=refetched, on_change=changed)
         await viewer.open()
         self._viewers[name] = viewer
         told = {"viewer": name, "case": case, "tenant": given.tenant, "source": given.by}
         self._recorder.record("step", {"do": "open-viewer", **told})
-
-    def _source(self, by: str, name: str) -> Source:
-        synapse = self._pair.synapse.system
-        if by == "stomp":
-            return stomp(lambda: open_asgi_websocket(synapse.app, STOMP_PATH), name=name, confirm=synapse.broker.holds)
-        return sse(lambda: open_asgi_stream(synapse.app, STREAM)) if by == "sse" else polling()
 
     def _must_be_open(self, step: Step, name: str, wanted: bool) -> None:
         if (name in self._viewers) is not wanted:
@@ -326,7 +344,8 @@ class Player:
             viewer = self._viewers[step.arguments["viewer"]]
             await (viewer.cut if step.verb == "cut" else viewer.restore)()
             return
-        link = {"aura": self._pair.aura.link, "synapse": self._pair.synapse.link}[step.arguments["seat"]]
+        link = self._link(step)
+        assert link is not None
         if step.verb == "cut":
             await quiet(self._recorder, self._pace.settle)
         await (link.cut if step.verb == "cut" else link.restore)()

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from harness import expect, gate, virtual
 from harness.agreement import Agreement
-from harness.bus import open_bus
+from harness.bus import Bus, open_bus
 from harness.checks import judge
-from harness.clock import Clock, VirtualClock, WallClock
+from harness.clock import Clock, Ids, VirtualClock, WallClock
 from harness.expect import Judged, JudgedScenario
 from harness.gate import Settings
 from harness.history import FINISHED, History, Recorder
-from harness.outage import CutOff, Restart
+from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
+from harness.redaction import redacted
 from harness.redis_server import RedisServer
-from harness.runner import described, simulated
-from harness.scenario import Scenario
+from harness.runner import described
+from harness.scenario import Scenario, Step
+from harness.seats import Seats, Targets, brought_up
 from harness.verdict import Outcome, Verdict
 
 SEATS = ("aura", "synapse", "workbench")
 REACH = (*gate.REACH, "trigger:action")
+ACTIONS = 20
+"""How many actions a replay leaves behind at a live Aura, unless more are allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +63,74 @@ class Played:
         return "broken" if "broken" in musts else self.judged.outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which scenarios are played.
+
+    `timeout` is how many seconds Aura waits for an answer on a real Redis; embedded, time is virtual and it is the one
+    of the settings. `server` is the one at the URL if it is ours to stop. Histories go into `folder`, a file each.
+    """
+
+    seed: int = 1
+    redis_url: str | None = None
+    timeout: float = 2.0
+    server: RedisServer | None = None
+    targets: Targets = field(default_factory=Targets)
+    allow_writes: bool = False
+    redact: bool = False
+    folder: Path | None = None
+    command: Sequence[str] = ("aura-harness", "replay")
+
+
 def play_all(
     agreement: Agreement,
     scenarios: Sequence[Scenario],
     settings: Settings,
+    conditions: Conditions | None = None,
     *,
-    seed: int = 1,
-    redis_url: str | None = None,
-    timeout: float = 2.0,
-    server: RedisServer | None = None,
-    folder: Path | None = None,
     out: IO[str] | None = None,
-    command: Sequence[str] = ("aura-harness", "replay"),
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
-    """`timeout` is Aura's for an answer on a real Redis, in seconds; embedded, time is virtual and it is the configured
-    one. `server` is the one at the URL if it is ours to stop. Histories go into `folder`, a file each, or one after
-    another to `out`. Raises HarnessError when Redis cannot be worked with.
+    """Histories go to `out` one after another, where there is no folder for them. Raises HarnessError when a Redis or a
+    live seat cannot be worked with.
     """
-    played = []
+    chosen = conditions or Conditions()
+    played: list[Played] = []
+    left = ACTIONS
     for scenario in scenarios:
-        played.append(_play(agreement, scenario, settings, seed, redis_url, timeout, server, folder, out, command))
+        leaves = _leaves(scenario)
+        bounded = chosen.targets.live and not chosen.allow_writes
+        refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
+        refused = refusal if bounded and leaves > left else ""
+        left -= 0 if refused else leaves
+        played.append(_play(agreement, scenario, settings, chosen, out, prove=not played, refusal=refused))
         told(played[-1])
     return tuple(played)
+
+
+def _leaves(scenario: Scenario) -> int:
+    """How many actions it makes Aura record at the most."""
+
+    def acts(step: Step) -> bool:
+        return step.verb in ("record", "request approval") or step.arguments.get("by") == "api"
+
+    acting = [step.arguments["case"] for step in scenario.steps if not step.expects and acts(step)]
+    return sum(scenario.given.cases[case].copies for case in acting)
 
 
 def _play(
     agreement: Agreement,
     scenario: Scenario,
     settings: Settings,
-    seed: int,
-    redis_url: str | None,
-    timeout: float,
-    server: RedisServer | None,
-    folder: Path | None,
+    conditions: Conditions,
     out: IO[str] | None,
-    command: Sequence[str],
+    *,
+    prove: bool,
+    refusal: str,
 ) -> Played:
     began = time.monotonic()
-    virtually = dataclasses.replace(VIRTUAL, timeout=settings.aura.hitl_timeout_seconds)
-    pace = virtually if redis_url is None else wall(timeout)
-    run = _run(agreement, scenario, settings, seed, redis_url, server, pace, folder, out, command)
-    history = virtual.run(run) if redis_url is None else asyncio.run(run)
+    run = _run(agreement, scenario, settings, conditions, out, prove=prove, refusal=refusal)
+    history = virtual.run(run) if conditions.redis_url is None else asyncio.run(run)
     return Played(
         judged=JudgedScenario(scenario, expect.judge(scenario, history)),
         history=history,
@@ -117,31 +148,54 @@ async def _run(
     agreement: Agreement,
     scenario: Scenario,
     settings: Settings,
-    seed: int,
-    redis_url: str | None,
-    server: RedisServer | None,
-    pace: Pace,
-    folder: Path | None,
+    conditions: Conditions,
     out: IO[str] | None,
-    command: Sequence[str],
+    *,
+    prove: bool,
+    refusal: str,
 ) -> History:
-    clock: Clock = VirtualClock() if redis_url is None else WallClock()
+    embedded, targets, seed = conditions.redis_url is None, conditions.targets, conditions.seed
+    clock: Clock = VirtualClock() if embedded else WallClock()
+    pace = _pace(settings, conditions)
     aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
     synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes(scenario))
-    name = f"r{seed}-{scenario.name}"
-    own = (folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if folder else None
+    ids = Ids(f"r{seed}-{secrets.token_hex(3)}-{scenario.name}" if targets.live else f"r{seed}-{scenario.name}")
+    own = (conditions.folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if conditions.folder else None
     try:
-        recorder = Recorder(clock, own or out)
-        async with open_bus(redis_url) as bus:
-            repeats, kind = (*command, scenario.name), "virtual" if redis_url is None else "wall"
-            recorder.record("run", described(agreement, bus, seed, SEATS, REACH, repeats, time=kind))
-            async with simulated(bus, recorder, clock, seed, aura, synapse) as pair:
-                links = (pair.aura.link, pair.synapse.link)
-                ours = Restart(server, bus, links) if server else CutOff(links) if redis_url is None else None
-                await Player(scenario, name, pair, bus, recorder, clock, aura.jwt_secret, pace, ours).play()
+        recorder = Recorder(clock, own or out, redacted) if conditions.redact else Recorder(clock, own or out)
+        async with open_bus(conditions.redis_url) as bus:
+            repeats = (*conditions.command, scenario.name)
+            told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
+            recorder.record("run", told | (_described(targets) if targets.live else {}))
+            up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
+            async with up as seats:
+                outage = _outage(seats, bus, conditions)
+                player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
+                await player.play()
                 bus.must_have_listened()
             recorder.record("step", {"do": FINISHED})
     finally:
         if own is not None:
             own.close()
     return recorder.history()
+
+
+def _pace(settings: Settings, conditions: Conditions) -> Pace:
+    if conditions.redis_url is None:
+        return dataclasses.replace(VIRTUAL, timeout=settings.aura.hitl_timeout_seconds)
+    aura = conditions.targets.aura
+    return wall(conditions.timeout if aura is None else aura.hitl_timeout)
+
+
+def _described(targets: Targets) -> dict[str, Any]:
+    """A story decides actions in the backend where it can have cases there."""
+    told = targets.described()
+    acts = targets.synapse is None or "case" in targets.triggers
+    return told | {"reach": [*told["reach"], *(["trigger:action"] if acts else [])]}
+
+
+def _outage(seats: Seats, bus: Bus, conditions: Conditions) -> Outage | None:
+    links = [link for link in (seats.aura.link, seats.backend.link) if link is not None]
+    if conditions.server is not None:
+        return Restart(conditions.server, bus, links)
+    return CutOff(links) if conditions.redis_url is None else None

@@ -7,23 +7,23 @@ import json
 import platform
 import threading
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from harness import __version__, tokens
 from harness.agreement import Agreement
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
 from harness.aura.app import create_app
-from harness.aura.hitl import Approvals
+from harness.aura.hitl import ApprovalRequest, Approvals
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
-from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Publish, Subscription
+from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Subscription
 from harness.clock import Clock
 from harness.history import Recorder, encode, ids_of
 from harness.http import App, Tap, call
@@ -40,22 +40,31 @@ from harness.synapse.writer import Unwritable
 NOTIFICATIONS = "/topic/notifications"
 STOMP_PATH = "/ws/notifications/websocket"
 RECORD = "/aura/action/record"
-BACKEND_TENANT = "7"
 
 T = TypeVar("T")
 
 
+class Tells(Protocol):
+    """How Aura is made to do something of its own accord."""
+
+    async def case_created(self, case_id: str, severity: str, score: float) -> None: ...
+
+    async def rag_finished(self, rag_document_id: str, chunks_added: int, succeeded: bool) -> None: ...
+
+
+class Asks(Protocol):
+    async def ask(self, request: ApprovalRequest) -> Awaitable[object]:
+        """Returns when Aura listens for the answer; what it gives is done when the outcome is recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuraSeat:
-    """Aura, simulated, in this process."""
-
     app: App
     """Its HTTP side, tapped."""
-    publishers: Publishers
-    """What it does of its own accord."""
-    approvals: Approvals
-    """How it asks a person."""
-    link: Link
+    publishers: Tells
+    approvals: Asks
+    link: Link | None
+    """Of a simulated one: its way to Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +75,6 @@ class SynapseSeat:
     app: App
     """Its HTTP side, tapped."""
     link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    aura: AuraSeat
-    synapse: SynapseSeat
-    publish: Publish
-    """How the run itself publishes."""
-
-
-@asynccontextmanager
-async def simulated(
-    bus: Bus, recorder: Recorder, clock: Clock, seed: int, aura: AuraSettings, synapse: SynapseSettings
-) -> AsyncIterator[Pair]:
-    """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
-    await bus.tap(recorder)
-    async with simulated_aura(bus, recorder, clock, aura) as aura_seat:
-        record = partial(recorded_at, aura_seat.app, partial(_backends, aura, clock))
-        async with simulated_synapse(bus, recorder, clock, seed, synapse, record) as synapse_seat:
-            yield Pair(aura_seat, synapse_seat, bus.publisher("harness"))
 
 
 @asynccontextmanager
@@ -132,11 +121,6 @@ async def simulated_synapse(
     finally:
         store.close()
         cases.close()
-
-
-def _backends(aura: AuraSettings, clock: Clock) -> str:
-    """The token that the backend calls with."""
-    return f"Bearer {tokens.mint(aura.jwt_secret, BACKEND_TENANT, clock.now(), user='backend')}"
 
 
 def _link(bus: Bus, recorder: Recorder, seat: str) -> Link:
@@ -291,9 +275,11 @@ class TappedCases(Cases):
         return action
 
 
-async def recorded_at(endpoint: App, authorization: Callable[[], str], body: dict[str, object]) -> int:
+async def recorded_at(
+    endpoint: App, headers: Callable[[], Mapping[str, str]], body: dict[str, object], path: str = RECORD
+) -> int:
     """How the backend calls Aura's record endpoint. Gives the status."""
-    status, _ = await call(endpoint, "POST", RECORD, body, {"Authorization": authorization()})
+    status, _ = await call(endpoint, "POST", path, body, headers())
     return status
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
-from harness.aura.hitl import ApprovalRequest
+from harness import tokens
 from harness.aura.settings import Settings as AuraSettings
-from harness.bus import Bus
-from harness.cases import RECORD_CALL, Caller
+from harness.backend import Backend, LiveBackend, SimulatedBackend
+from harness.bus import Bus, Publish
+from harness.cases import RECORD_CALL
 from harness.clock import Clock, Ids
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.http import App, Tap, call
-from harness.live.aura import AuraTarget, connection, feedback_reader, remote
+from harness.live.aura import DIRECT, AuraTarget, feedback_reader, remote
+from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import Trigger, TriggeredAura, published
 from harness.outage import CutGap, Gap, KilledGap
@@ -30,20 +31,8 @@ SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
 LIVE_TOLERANCE = 5.0
 """Seconds that the clocks of two machines may be apart."""
+BACKEND_TENANT = "7"
 _SECRETIVE = "***"
-
-
-class Tells(Protocol):
-    """How Aura is made to do something of its own accord."""
-
-    async def case_created(self, case_id: str, severity: str, score: float) -> None: ...
-
-    async def rag_finished(self, rag_document_id: str, chunks_added: int, succeeded: bool) -> None: ...
-
-
-class Asks(Protocol):
-    async def ask(self, request: ApprovalRequest) -> Awaitable[object]:
-        """Returns when Aura listens for the answer; what it gives is done when the outcome is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ class Targets:
     @property
     def causes(self) -> frozenset[str]:
         """What Aura can be made to do besides answering a call."""
-        return frozenset(TRIGGERS if self.aura is None else self.triggers)
+        return frozenset(TRIGGERS) if self.aura is None else frozenset(self.triggers) & frozenset(TRIGGERS)
 
     @property
     def reach(self) -> tuple[str, ...]:
@@ -74,6 +63,11 @@ class Targets:
         seen = (("feedback", feedback), ("fault", fault))
         return ("http", "redis", "stomp", "rest", *(name for name, there in seen if there), *caused)
 
+    @property
+    def record_path(self) -> str:
+        """Where Aura's record endpoint is, as the documents name it."""
+        return (DIRECT if self.aura is None else self.aura.prefix) + RECORD_CALL
+
     def described(self) -> dict[str, Any]:
         """What the first event of a history says of them; no secret is in it."""
         live = {"aura": self.aura, "synapse": self.synapse, "workbench": None}
@@ -83,12 +77,14 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Seats:
-    """What a run drives: Aura's HTTP side, tapped; what makes it act; and how the consumer beside it is cut off."""
+    """Both systems of a run; how the run itself publishes; what one calls Aura with; how the consumer is cut off, where
+    it may be."""
 
-    app: App
-    tells: Tells
-    asks: Asks
-    gap: Gap | None
+    aura: AuraSeat
+    backend: Backend
+    publish: Publish
+    headers: Callable[[], Mapping[str, str]]
+    gap: Gap | None = None
 
 
 @asynccontextmanager
@@ -101,58 +97,72 @@ async def brought_up(
     seed: int,
     aura: AuraSettings,
     synapse: SynapseSettings,
+    *,
+    prove: bool = True,
 ) -> AsyncIterator[Seats]:
-    """Every seat up, tapped, and, where it is live, proven to be there.
+    """Every seat up, tapped, and, where it is live, proven to be there; a live Aura only with `prove`, for it costs an
+    action.
 
     Raises HarnessError that names the setting to change where one cannot be verified.
     """
+    mark = f"{ids.run}-".encode()
+    catch_up = _feedback(targets, recorder, mark)
     if targets.live:
-        mark = f"{ids.run}-".encode()
-        before = _feedback(targets, recorder, mark)
-        bus.leave_alone(lambda wire: mark in wire, before)
+        bus.leave_alone(lambda wire: mark in wire, catch_up)
+    gap: Gap | None
     async with AsyncExitStack() as held:
-        gap: Gap | None = None
-        if targets.synapse is not None:
-            await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
-            gap = KilledGap(bus, recorder, targets.synapse.patience) if targets.may_cut else None
-        else:
-            await bus.tap(recorder)
-        seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, aura))
         if targets.synapse is None:
-            authorization = partial(_authorization, targets, aura, clock)
-            record = partial(recorded_at, seat.app, authorization)
+            await bus.tap(recorder)
+        else:
+            await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
+        seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, aura))
+        headers = partial(_headers, targets, aura, clock)
+        if targets.synapse is None:
+            record = partial(recorded_at, seat.app, headers, path=targets.record_path)
             beside = await held.enter_async_context(simulated_synapse(bus, recorder, clock, seed, synapse, record))
             gap = CutGap(beside.link, bus.publisher("harness")) if targets.aura is None else None
-        if targets.aura is not None:
+            backend: Backend = SimulatedBackend(beside)
+        else:
+            gap = KilledGap(bus, recorder, targets.synapse.patience) if targets.may_cut else None
+            backend = await held.enter_async_context(_live_backend(targets.synapse, targets, recorder, clock))
+        if targets.aura is not None and prove:
             await _prove(targets.aura, seat.app, bus, recorder, clock, ids)
-        yield dataclasses.replace(seat, gap=gap)
-        if targets.aura is not None and targets.aura.feedback is not None:
-            before()
+        yield Seats(seat, backend, bus.publisher("harness"), headers, gap)
+        catch_up()
+
+
+@asynccontextmanager
+async def _live_backend(
+    target: SynapseTarget, targets: Targets, recorder: Recorder, clock: Clock
+) -> AsyncIterator[LiveBackend]:
+    base, where = urlsplit(target.url).path.rstrip("/"), f"--synapse {shown(target.url)}"
+    async with connection(target.url, target.patience, target.verify, target.headers) as client:
+        app = forwarded(client, where, target.patience, lambda path: base + path)
+        tap = Tap(app, recorder, clock, lambda authorization: {}, "synapse")
+        yield LiveBackend(target, tap, targets.triggers.get("case"))
 
 
 @asynccontextmanager
 async def _aura(
     targets: Targets, bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings
-) -> AsyncIterator[Seats]:
+) -> AsyncIterator[AuraSeat]:
     target = targets.aura
     if target is None:
         async with simulated_aura(bus, recorder, clock, settings) as seat:
-            yield _of(seat)
+            yield seat
         return
-    async with connection(target) as client:
+    async with connection(target.url, target.patience, target.verify, target.headers) as client:
         app = Tap(remote(target, client), recorder, clock, lambda text: target.inspect(text, clock.now()), "aura")
         triggered = TriggeredAura(targets.triggers, bus, recorder, target.hitl_timeout)
-        yield Seats(app, triggered, triggered, None)
+        yield AuraSeat(app, triggered, triggered, None)
 
 
-def _of(seat: AuraSeat) -> Seats:
-    return Seats(seat.app, seat.publishers, seat.approvals, None)
-
-
-def _authorization(targets: Targets, aura: AuraSettings, clock: Clock) -> str:
+def _headers(targets: Targets, aura: AuraSettings, clock: Clock) -> dict[str, str]:
+    """What the backend calls Aura with."""
     if targets.aura is not None:
-        return targets.aura.authorization(clock.now())
-    return Caller(aura.jwt_secret, "7", clock.now()).authorization
+        return {"Authorization": targets.aura.authorization(clock.now()), "X-Tenant-ID": targets.aura.tenant}
+    token = tokens.mint(aura.jwt_secret, BACKEND_TENANT, clock.now(), user="backend")
+    return {"Authorization": f"Bearer {token}"}
 
 
 async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clock: Clock, ids: Ids) -> None:
@@ -181,7 +191,7 @@ async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clo
             ) from None
 
 
-def _feedback(targets: Targets, recorder: Recorder, mark: bytes) -> Any:
+def _feedback(targets: Targets, recorder: Recorder, mark: bytes) -> Callable[[], None]:
     if targets.aura is None or targets.aura.feedback is None:
         return lambda: None
     return feedback_reader(targets.aura.feedback, recorder, lambda line: mark in line)

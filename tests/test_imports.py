@@ -65,8 +65,6 @@ ALLOWED: dict[str, set[str]] = {
         "synapse",
     },
     "player": {
-        "asgi_stream",
-        "asgi_websocket",
         "aura",
         "bus",
         "clock",
@@ -76,14 +74,17 @@ ALLOWED: dict[str, set[str]] = {
         "outage",
         "runner",
         "scenario",
-    }
-    | {"tokens", "workbench"},
+        "seats",
+        "workbench",
+    },
     "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
-    | {"outage", "redis_server", "verdict", "virtual"},
+    | {"outage", "redaction", "redis_server", "seats", "verdict", "virtual"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
     | {"outage", "redaction", "runner", "seats", "stories", "synapse"},
-    "seats": LEAVES | {"aura", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse"},
+    "seats": LEAVES
+    | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"},
+    "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "report": {"verdict", "history", "expect", "scenario"},
 }
 

@@ -18,7 +18,7 @@ from harness.cli import main
 from harness.expect import rejudge
 from harness.gate import Settings
 from harness.history import History, load_all
-from harness.replay import Played, play_all
+from harness.replay import Conditions, Played, play_all
 from harness.scenario import Scenario
 from harness.verdict import merged
 
@@ -29,7 +29,8 @@ BY_API = ("approve-by-api", "reject-by-api")
 
 
 def played(agreed: Agreement, *names: str, redis_url: str | None = None, timeout: float = 0.6) -> tuple[Played, ...]:
-    return play_all(agreed, [BY_NAME[name] for name in names], Settings(), redis_url=redis_url, timeout=timeout)
+    conditions = Conditions(redis_url=redis_url, timeout=timeout)
+    return play_all(agreed, [BY_NAME[name] for name in names], Settings(), conditions)
 
 
 @pytest.mark.parametrize("story", ALL, ids=lambda story: story.name)

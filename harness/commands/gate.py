@@ -81,7 +81,7 @@ def _stories(
         done += 1
         progress("scenarios, embedded", done, len(scenarios))
 
-    return replay.play_all(agreement, scenarios, settings, seed=seed, out=out, told=told)
+    return replay.play_all(agreement, scenarios, settings, replay.Conditions(seed=seed), out=out, told=told)
 
 
 def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:

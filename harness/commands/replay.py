@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.commands.judging import load_agreement, write
-from harness.commands.options import command_parser, folder, positive, report_option, seconds, writable
+from harness.commands.options import (
+    command_parser,
+    configuration,
+    folder,
+    live_options,
+    positive,
+    report_option,
+    seconds,
+    writable,
+)
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +72,7 @@ def add(commands: object) -> None:
     )
     replay.add_argument("--speed", type=_speed, metavar="N|max", help="with --from: so many times faster (1)")
     report_option(replay)
+    live_options(replay)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,6 +94,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     from harness.gate import Settings
     from harness.report import terminal
     from harness.report.replay import failing, line
+    from harness.seats import Targets
 
     scenarios = _scenarios(arguments.scenarios)
     if arguments.list:
@@ -99,11 +110,13 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     agreement = load_agreement(arguments)
     settings = Settings.from_environment(os.environ)
     console = terminal.console()
+    configured = configuration(arguments)
+    targets = Targets(configured.aura, configured.synapse, configured.triggers)
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
 
     def told(played: replay.Played) -> None:
         outcome = played.outcome
-        virtual = played.virtual_seconds if arguments.redis is None else None
+        virtual = played.virtual_seconds if configured.redis_url is None else None
         shown = line(played.scenario.name, outcome, virtual=virtual, seconds=played.seconds)
         terminal.show(console, shown, on_one_line=True)
         sys.stdout.flush()
@@ -115,21 +128,20 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
 
             terminal.show(console, timeline(played.history, console.width))
 
+    conditions = replay.Conditions(
+        seed=arguments.seed,
+        redis_url=configured.redis_url,
+        timeout=arguments.timeout,
+        server=server,
+        targets=targets,
+        allow_writes=arguments.allow_writes,
+        redact=arguments.redact,
+        folder=arguments.history,
+        command=command,
+    )
     rounds = []
     for _ in range(arguments.repeat):
-        played = replay.play_all(
-            agreement,
-            scenarios,
-            settings,
-            seed=arguments.seed,
-            redis_url=arguments.redis,
-            timeout=arguments.timeout,
-            server=server,
-            folder=arguments.history,
-            command=command,
-            told=told,
-        )
-        rounds.append(played)
+        rounds.append(replay.play_all(agreement, scenarios, settings, conditions, told=told))
     last = rounds[-1]
     report = _report_of(last, [each for played in rounds for each in played])
     if arguments.timeline_to is not None:

@@ -1,7 +1,4 @@
-"""A live Aura behind the same face as the simulated one: an ASGI application that passes every call on.
-
-So one tap, one set of cases and one fuzzer serve both.
-"""
+"""A live Aura behind the same face as the simulated one: one tap, one set of cases and one fuzzer serve both."""
 
 from __future__ import annotations
 
@@ -16,13 +13,12 @@ import httpx2
 import jwt
 
 from harness import tokens
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.history import Recorder, ids_of
-from harness.http import App, Receive, Scope, Send, read_body
+from harness.http import App
+from harness.live.forward import forwarded
 
 GATEWAY, DIRECT = "/api/aura", "/aura"
-_OURS = frozenset({"host", "content-length", "connection", "transfer-encoding"})
-_CODED = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +76,9 @@ class AuraTarget:
 
 
 def remote(target: AuraTarget, client: httpx2.AsyncClient) -> App:
-    """Raises HarnessError, which names the setting, where no answer comes: what became of that call is not known."""
     base = urlsplit(target.url).path.rstrip("/")
-
-    async def forward(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        body = await read_body(receive)
-        path = base + str(scope["path"]).removeprefix(target.prefix)
-        query = scope.get("query_string", b"").decode("latin-1")
-        headers = [(name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in _OURS]
-        headers += [(name.encode(), value.encode()) for name, value in target.headers.items()]
-        try:
-            answer = await client.request(
-                scope["method"], f"{path}?{query}" if query else path, content=body, headers=headers
-            )
-        except httpx2.TimeoutException as error:
-            raise HarnessError(f"--aura {target.url}: no answer within {target.patience:g} s; is it up?") from error
-        except httpx2.TransportError as error:
-            said = str(error) or type(error).__name__
-            raise HarnessError(
-                f"--aura {target.url}: cannot be reached ({said}); start it or correct the URL"
-            ) from error
-        kept = [(name, value) for name, value in answer.headers.raw if name.decode("latin-1").lower() not in _CODED]
-        await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
-        await send({"type": "http.response.body", "body": answer.content})
-
-    return forward
-
-
-def connection(target: AuraTarget) -> httpx2.AsyncClient:
-    parts = urlsplit(target.url)
-    return httpx2.AsyncClient(
-        base_url=f"{parts.scheme}://{parts.netloc}", timeout=target.patience, verify=target.verify, trust_env=False
-    )
+    where = f"--aura {target.url}"
+    return forwarded(client, where, target.patience, lambda path: base + path.removeprefix(target.prefix))
 
 
 def tenant_of(token: str) -> str:

@@ -1,6 +1,6 @@
-"""What makes a live Aura raise an alert, finish a RAG run or ask a person: an HTTP call, or a command, of its team's.
+"""What makes a live Aura raise an alert, finish a RAG run or ask a person, and a live Synapse have a case.
 
-A live Aura does these things on its own account; without a trigger they are out of reach.
+An HTTP call, or a command, of the team whose system it is: without one these things are out of reach.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from harness.bus import Bus
 from harness.errors import HarnessError
 from harness.history import Recorder
 
-EVENTS = ("detect", "rag", "hitl")
+EVENTS = ("detect", "rag", "hitl", "case")
 PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "detect": ("case", "severity", "score"),
     "rag": ("document", "chunks", "succeeded"),
     "hitl": ("case", "document", "session", "request", "user", "tenant", "timeout"),
+    "case": ("case", "document", "tenant"),
 }
 AFTERWARDS = 1.0
 """Seconds after its deadline in which what comes of a request may still be published."""

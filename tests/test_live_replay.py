@@ -1,0 +1,97 @@
+"""Stories are played against a live Aura as far as it can be made to act; the rest is unproven and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from other_aura import SECRET, UNESCAPED, other_aura
+from serving import serving
+from test_live_aura import triggers
+
+from harness import scenario
+from harness.agreement import Agreement
+from harness.gate import Settings
+from harness.live.aura import AuraTarget
+from harness.replay import Conditions, Played, play_all
+from harness.seats import Targets
+
+PLAYED = ("approve-by-signal", "reject-by-signal", "timeout", "signal-too-late", "high-raises-an-alert", "rag-failed")
+
+
+@contextmanager
+def standing(redis_url: str, feedback: Path, *mistakes: str) -> Iterator[str]:
+    """The URL of an Aura in a thread of its own."""
+    ready, url, done = threading.Event(), [], threading.Event()
+
+    async def stand() -> None:
+        async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
+            url.append(f"http://127.0.0.1:{port}")
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(stand()))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield url[0]
+    finally:
+        done.set()
+        thread.join()
+
+
+def replayed(
+    agreed: Agreement,
+    redis_url: str,
+    feedback: Path,
+    *names: str,
+    triggered: bool = True,
+    mistakes: tuple[str, ...] = (),
+) -> dict[str, Played]:
+    feedback.touch()
+    with standing(redis_url, feedback, *mistakes) as url:
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.6)
+        targets = Targets(aura=target, triggers=triggers(url) if triggered else {})
+        stories = [scenario.load(path) for path in scenario.paths() if path.stem in names]
+        conditions = Conditions(redis_url=redis_url, targets=targets)
+        return {each.scenario.name: each for each in play_all(agreed, stories, Settings(), conditions)}
+
+
+def test_stories_are_kept_by_an_aura_that_others_wrote(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    played = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", *PLAYED)
+    wrong = {
+        name: [(each.step.where, each.seen, each.hop) for each in one.expectations if each.outcome != "kept"]
+        + [(each.clause, each.findings[0].seen) for each in one.verdicts if each.outcome == "broken"]
+        for name, one in played.items()
+        if one.outcome != "kept"
+    }
+    assert wrong == {}
+    assert len(played) == len(PLAYED)
+
+
+def test_what_it_gets_wrong_breaks_the_story(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    feedback = tmp_path / "feedback.jsonl"
+    played = replayed(agreed, real_redis, feedback, "approve-by-signal", mistakes=(UNESCAPED,))
+    (one,) = played.values()
+    broken = {verdict.clause for verdict in one.verdicts if verdict.outcome == "broken"}
+    assert (one.outcome, broken) == ("broken", {"publish.unescaped"})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("timeout", "a live Aura does this on its own account; name [triggers.hitl] in harness.toml"),
+        ("redis-gone", "the Redis at a URL is not ours to stop"),
+        ("a-hundred-at-once", "it leaves 100 actions behind, 20 more are allowed; --allow-writes allows them"),
+    ],
+)
+def test_what_cannot_be_played_is_unproven_and_says_why(
+    name: str, reason: str, agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", name, triggered=False).values()
+    assert one.outcome == "unproven"
+    assert reason in {each.seen for each in one.expectations}
