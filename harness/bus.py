@@ -309,6 +309,9 @@ class Bus:
         found: Any = await self._redis.get(key)
         return None if found is None else bytes(found).decode(errors="replace")
 
+    async def keys(self, pattern: str) -> list[str]:
+        return [key.decode(errors="replace") async for key in self._redis.scan_iter(match=pattern)]
+
     async def expires_in(self, key: str) -> int | None:
         seconds = int(await self._redis.ttl(key))
         return None if seconds < 0 else seconds

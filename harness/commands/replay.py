@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.judging import load_agreement, write
+from harness.commands.judging import header, load_agreement, opened, write
 from harness.commands.options import (
     command_parser,
     configuration,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from harness.report import Report
     from harness.scenario import Scenario
 
+ATTACHING = 60.0
+"""Seconds in which a test has to ask in the session that was attached to."""
 OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
 EXIT_CODES = """exit codes:
@@ -71,6 +73,13 @@ def add(commands: object) -> None:
         help="play nothing: publish on --redis again what Aura published there, byte for byte",
     )
     replay.add_argument("--speed", type=_speed, metavar="N|max", help="with --from: so many times faster (1)")
+    attaching = replay.add_argument_group("attaching", "Answer what an Aura asks in a test of its own team's.")
+    attaching.add_argument(
+        "--attach", metavar="SESSION", help="play nothing but the backend's side of the request of this HITL session"
+    )
+    attaching.add_argument("--answer", choices=("approve", "reject", "none"), default="approve", help="(approve)")
+    attaching.add_argument("--user", default="aura-harness", metavar="ID", help="who answers (aura-harness)")
+    attaching.add_argument("--reason", metavar="TEXT", help="why, for a rejection")
     report_option(replay)
     live_options(replay)
 
@@ -80,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _republish(arguments)
     if arguments.speed is not None:
         raise UsageError("--speed is for --from HISTORY.jsonl; scenarios keep the time that they say")
+    if arguments.attach is not None:
+        return _attach(arguments)
     if arguments.redis != OWN_REDIS:
         return _play(arguments, server=None)
     from harness.redis_server import private_server
@@ -154,6 +165,47 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     kept = sum(each.outcome == "kept" for each in last)
     counted = f"{kept} of {len(last)} scenarios kept (exit {report.exit_code})"
     print(f"{counted}; aura, synapse and workbench simulated: a self-test")
+    return report.exit_code
+
+
+def _attach(arguments: argparse.Namespace) -> int:
+    from harness.attach import Answer, attach
+    from harness.checks import judge
+    from harness.gate import Settings
+    from harness.report import Report, terminal
+    from harness.verdict import exit_code
+
+    agreement = load_agreement(arguments)
+    configured = configuration(arguments)
+    if configured.redis_url is None or configured.redis_url == OWN_REDIS:
+        raise UsageError(
+            f"--attach {arguments.attach}: give the Redis that the Aura uses, --redis URL (HARNESS_REDIS_URL)"
+        )
+    answer = Answer({"approve": True, "reject": False}.get(arguments.answer), arguments.user, arguments.reason)
+    timeout = arguments.hitl_timeout or 5.0
+    command = ("aura-harness", "replay", "--attach", arguments.attach, "--answer", arguments.answer)
+    path = arguments.history / f"{arguments.attach}.jsonl" if arguments.history else None
+    with opened(path) as out, asyncio.Runner() as runner:
+        history = runner.run(
+            attach(
+                agreement,
+                arguments.attach,
+                answer,
+                Settings.from_environment(os.environ),
+                configured.redis_url,
+                hitl_timeout=timeout,
+                patience=arguments.patience or ATTACHING,
+                command=command,
+                out=out,
+            )
+        )
+    header(history.run)
+    verdicts = [each for each in judge(agreement, history) if each.exercised]
+    report = Report(history.run, tuple(verdicts), exit_code(verdicts, whole=False))
+    console = terminal.console()
+    terminal.show(console, terminal.verdicts(report, console.width))
+    terminal.show(console, terminal.summary(report), on_one_line=True)
+    write(arguments, report)
     return report.exit_code
 
 

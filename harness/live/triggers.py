@@ -162,7 +162,7 @@ class TriggeredAura:
                     if text is not None and not stored:
                         stored = True
                         ttl = await self._bus.expires_in(key)
-                        data = {"do": "stored", "key": key, "ttl": ttl, "request": _object(text)}
+                        data = {"do": "stored", "key": key, "ttl": ttl, "request": object_of(text)}
                         self._recorder.record("hitl_request", data, seat="aura", about=about)
                     if listening:
                         break
@@ -193,7 +193,7 @@ async def published(recorder: Recorder, request: str, since: int = 0) -> None:
         await asyncio.sleep(LOOK_AGAIN)
 
 
-def _object(text: str) -> Any:
+def object_of(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,0 +1,179 @@
+"""The backend's side of an approval that somebody else's test has started: found on Redis, answered, and recorded.
+
+For a team whose Aura asks people in its own tests and names no trigger for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+from urllib.parse import quote
+
+from harness.agreement import Agreement
+from harness.aura.hitl import channel_of
+from harness.bus import Bus, open_bus
+from harness.clock import Clock, WallClock
+from harness.errors import HarnessError
+from harness.gate import SEATS, Settings
+from harness.history import FINISHED, History, Recorder
+from harness.http import call
+from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
+from harness.runner import SynapseSeat, described, quiet, simulated_synapse
+
+REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
+SETTLE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says; `approved` is None where nobody says anything, until Aura's time is up."""
+
+    approved: bool | None
+    user: str = "aura-harness"
+    reason: str | None = None
+
+    @property
+    def verb(self) -> str:
+        return "approve" if self.approved else "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    key: str
+    request: str
+    tenant: int
+    case: str
+    document: str
+
+
+async def attach(
+    agreement: Agreement,
+    session: str,
+    answer: Answer,
+    settings: Settings,
+    redis_url: str,
+    *,
+    hitl_timeout: float,
+    patience: float,
+    command: tuple[str, ...],
+    out: IO[str] | None = None,
+) -> History:
+    """`hitl_timeout` is how many seconds that Aura waits for an answer, `patience` how long it is waited for to ask.
+
+    Raises HarnessError where nobody asks in this session within that time.
+    """
+    clock = WallClock()
+    recorder = Recorder(clock, out)
+    marks = {session.encode()}
+    synapse = dataclasses.replace(settings.synapse, action_follow_up="signal")
+    async with open_bus(redis_url) as bus:
+        told = described(agreement, bus, 1, SEATS, REACH, command, time="wall")
+        seats = {**told["seats"], "aura": f"session {session}"}
+        recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
+        bus.leave_alone(lambda wire: any(mark in wire for mark in marks))
+        await bus.tap(recorder)
+        async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
+            question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
+            marks |= {question.request.encode(), question.case.encode()} - {b""}
+            seen = len(recorder)
+            await _answer(backend, question, answer)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS):
+                    await published(recorder, question.request, seen)
+            await quiet(recorder, SETTLE)
+            bus.must_have_listened()
+        recorder.record("step", {"do": FINISHED})
+    return recorder.history()
+
+
+async def _asked(
+    bus: Bus, recorder: Recorder, clock: Clock, session: str, hitl_timeout: float, patience: float
+) -> _Question:
+    """Returns when Aura listens for the answer. Who listens is looked at before what is stored."""
+    channel = channel_of(session)
+    began = None
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                looked = recorder.elapsed()
+                listening = await bus.listeners(channel)
+                found = await _stored(bus, session)
+                if listening:
+                    break
+                began = looked
+                await asyncio.sleep(LOOK_AGAIN)
+    except TimeoutError as error:
+        raise HarnessError(
+            f"--attach {session}: within {patience:g} s nobody listened on {channel}; start the test that asks in this "
+            "session (--patience S waits longer)"
+        ) from error
+    if found is None:
+        raise HarnessError(
+            f"--attach {session}: somebody listens on {channel}, and no hitl:request:* names this session"
+        )
+    key, request = found
+    question = _question(key, request)
+    about = {"case": question.case, "request": question.request, "session": session}
+    ttl = await bus.expires_in(key)
+    recorder.record(
+        "hitl_request", {"do": "stored", "key": key, "ttl": ttl, "request": request}, seat="aura", about=about
+    )
+    # Whoever listened before the first look may have begun to right after the request was made.
+    began = looked - _age(request, clock, hitl_timeout) if began is None else began
+    data = {"do": "waiting", "channel": channel, "timeout": hitl_timeout, "began": began}
+    recorder.record("hitl_request", data, seat="aura", about=about)
+    return question
+
+
+async def _stored(bus: Bus, session: str) -> tuple[str, Mapping[str, Any]] | None:
+    for key in await bus.keys("hitl:request:*"):
+        request = object_of(await bus.fetch(key) or "")
+        if isinstance(request, dict) and request.get("sessionId") == session:
+            return key, request
+    return None
+
+
+def _age(request: Mapping[str, Any], clock: Clock, hitl_timeout: float) -> float:
+    """Seconds since it was made, as far as it says so; it cannot be older than what Aura waits."""
+    try:
+        made = datetime.fromisoformat(str(request.get("createdAt")))
+        age = (clock.now() - made).total_seconds()
+    except (ValueError, TypeError):
+        age = hitl_timeout
+    return min(max(0.0, age), hitl_timeout)
+
+
+def _question(key: str, request: Mapping[str, Any]) -> _Question:
+    found = request.get("context")
+    context = found if isinstance(found, dict) else {}
+    tenant = str(request.get("tenantId", ""))
+    return _Question(
+        key=key,
+        request=key.removeprefix("hitl:request:"),
+        tenant=int(tenant) if tenant.isascii() and tenant.isdigit() else 0,
+        case=str(context.get("caseId") or context.get("case_id") or ""),
+        document=str(context.get("docKey") or context.get("doc_key") or ""),
+    )
+
+
+async def _answer(backend: SynapseSeat, question: _Question, answer: Answer) -> None:
+    """As the backend answers: history and document first, then the signal, which it keeps and publishes."""
+    if answer.approved is None:
+        return
+    if question.case:
+        documents = (question.document,) if question.document else ()
+        backend.system.cases.create(question.tenant, question.case, documents)
+    body = {"userId": answer.user, **({} if answer.reason is None else {"reason": answer.reason})}
+    path = f"/api/aura/hitl/{answer.verb}/{quote(question.request, safe='')}"
+    status, said = await call(backend.app, "POST", path, body, {"X-Tenant-ID": str(question.tenant)})
+    if status != 200:
+        raise HarnessError(f"--attach: the answer to {question.request} was refused with {status}: {said}")
+
+
+async def _records_nothing(body: dict[str, object]) -> int:
+    return 200
