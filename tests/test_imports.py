@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "vocabulary": set(),
     "scenario": LEAVES | {"located", "vocabulary"},
     "expect": {"history", "scenario", "verdict"},
+    "waivers": LEAVES | {"located", "verdict"},
     "outage": {"bus", "history", "redis_server"},
     "live": LEAVES | {"bus", "clock", "history", "stomp"},
     "fuzz": LEAVES | {"clock", "http"},
@@ -81,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "live", "messages"}
     | {"outage", "runner", "stories", "synapse"},
-    "report": {"verdict", "history", "expect", "scenario"},
+    "report": {"verdict", "history", "expect", "scenario", "waivers"},
 }
 
 
