@@ -20,7 +20,9 @@ from harness.verdict import Verdict
 
 FILE = "waivers.yaml"
 """What is taken from the current directory if it is there."""
+_FIELDS = ("clause", "seat", "reason", "owner", "until")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WORDS = re.compile(r".*\S.*", re.DOTALL)
 
 
 class WaiverError(HarnessError):
@@ -109,15 +111,16 @@ def _waivers(file: Located, keepers: Mapping[str, str], errors: list[str]) -> It
     if not isinstance(file.data, list):
         errors.append(f"{file.at('')}: {in_words(file.data)}, expected a list of waivers")
         return
-    lines: dict[str, str] = {}
-    for index in range(len(file.data)):
+    first: dict[str, Waiver] = {}
+    for index, item in enumerate(file.data):
         fields = Fields(file, f"/{index}", errors)
+        if item == {}:
+            fields.complain("", f"an empty object, expected {', '.join(_FIELDS)}")
         waiver = _waiver(fields, keepers)
         fields.done()
-        line = waiver.where.rsplit(":", 2)[1]
-        first = lines.setdefault(waiver.clause, line)
-        if waiver.clause and first != line:
-            fields.complain("/clause", f"{waiver.clause} again (first in line {first}), expected one waiver of it")
+        if waiver.clause and first.setdefault(waiver.clause, waiver) is not waiver:
+            line = first[waiver.clause].where.rsplit(":", 2)[1]
+            fields.complain("/clause", f"{waiver.clause} again (first in line {line}), expected one waiver of it")
         yield waiver
 
 
@@ -129,12 +132,12 @@ def _waiver(fields: Fields, keepers: Mapping[str, str]) -> Waiver:
         fields.complain("/clause", f'there is no clause "{clause}"{hint}')
     elif clause and seat and seat != keepers[clause]:
         fields.complain("/seat", f'seat is "{seat}", expected {keepers[clause]}, which keeps {clause}')
-    return Waiver(
-        clause, seat, fields.text("reason"), fields.text("owner"), _date(fields, fields.text("until")), fields.where
-    )
+    reason, owner = (fields.text(name, pattern=_WORDS, form="words") for name in ("reason", "owner"))
+    return Waiver(clause, seat, reason, owner, _date(fields), fields.where)
 
 
-def _date(fields: Fields, text: str) -> date:
+def _date(fields: Fields) -> date:
+    text = fields.text("until")
     try:
         if text and not _DATE.fullmatch(text):
             raise ValueError

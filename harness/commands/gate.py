@@ -8,7 +8,16 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from harness.commands.judging import header, judged, load_agreement, must_differ, opened, present, required_clauses
+from harness.commands.judging import (
+    header,
+    judged,
+    load_agreement,
+    loaded_waivers,
+    must_differ,
+    opened,
+    present,
+    required_clauses,
+)
 from harness.commands.options import command_parser, judging_options, positive, writable
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     agreement = load_agreement(arguments)
     required = required_clauses(arguments, agreement)
+    waivers = loaded_waivers(arguments, agreement)
     must_differ(arguments)
     options = gate.Options(
         redis_url=arguments.redis, seed=arguments.seed, examples=arguments.examples, command=_command(arguments)
@@ -52,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         history = runner.run(gate.run(agreement, options, settings, out=out, began=header, progress=progress))
         played = _stories(agreement, settings, arguments.seed, out, progress) if history.complete else ()
     histories = [history, *(each.history for each in played)]
-    return present(arguments, judged(agreement, histories, [each.judged for each in played], required))
+    return present(arguments, judged(agreement, histories, [each.judged for each in played], required, waivers))
 
 
 def _stories(
