@@ -70,7 +70,8 @@ def judging_options(parser: argparse.ArgumentParser) -> None:
 def report(text: str) -> tuple[str, Path]:
     kind, _, path = text.partition("=")
     if kind not in FORMATS or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} was found, FORMAT=FILE with {' or '.join(FORMATS)} was expected")
+        wanted = f"FORMAT=FILE with one of {', '.join(FORMATS)}"
+        raise argparse.ArgumentTypeError(f"{text!r} was found, {wanted} was expected")
     if path != str(STANDARD_OUTPUT):
         return kind, writable(path)
     if kind not in ON_STANDARD_OUTPUT:

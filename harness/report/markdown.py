@@ -43,7 +43,7 @@ def text(said: str) -> str:
 
 
 def code(said: str) -> str:
-    """A code span on one line, which a table can hold, too."""
+    """A code span on one line."""
     line = _line(said) or "(nothing)"
     fence = "`" * (_longest(line) + 1)
     padded = f" {line} " if line[0] == "`" or line[-1] == "`" else line
@@ -70,8 +70,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(said: str) -> str:
-    """Code in a table, where a bar ends the cell even in code."""
-    return code(said).replace("|", "\\|")
+    """Code in a table; a bar would end the cell even in code, and one behind a backslash cannot be written there."""
+    return text(said) if "|" in said else code(said)
 
 
 def _folded(head: str, *parts: str, unfolded: bool = False) -> str:
