@@ -20,7 +20,7 @@ HOSTILE = (
     "[x](http://x) ![y](z)\n```\n````\n# heading\n<b>bold</b>\n::error file=x::y\r\n"
     "%0A, 50% : \x1b[31m \u202e \ud800 조치 🙏"
 )
-RUN = {
+RUN: dict[str, Any] = {
     "harness": "0.1.0",
     "agreement": "1.0.0",
     "seats": {"aura": "https://deploy:geheim@aura.example/api", "synapse": "simulated", "workbench": "simulated"},

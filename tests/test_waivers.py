@@ -246,6 +246,24 @@ def test_every_report_shows_the_waived_as_such(escaping: Path, capsys: pytest.Ca
     assert "김철수, until 2026-03-01; waivers.yaml:1:3" in notices[0]
 
 
+def test_github_takes_no_command_from_what_people_are_shown(escaping: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "approve-by-api", "--history", ".", "--report", "github=-"]) == 1
+    assert main(["check", "approve-by-api.jsonl", "--report", "github=-"]) == 1
+    heeded: list[str] = []
+    token = ""
+    for line in capsys.readouterr().out.splitlines():
+        if line.startswith("::stop-commands::"):
+            token = line.removeprefix("::stop-commands::")
+        elif token and line == f"::{token}::":
+            token = ""
+        elif not token:
+            heeded.append(line)
+    assert not token
+    wire = [line for line in heeded if "\\uc870" in line]
+    assert len(wire) == 2
+    assert all(line.startswith("::error file=contracts/clauses.yaml,line=") for line in wire)
+
+
 def verdict_of(document: dict[str, Any]) -> dict[str, Any]:
     (found,) = (each for each in document["verdicts"] if each["clause"] == WAIVER.clause)
     return dict(found)

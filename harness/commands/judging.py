@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -131,15 +132,30 @@ def present(arguments: argparse.Namespace, report: Report) -> int:
     from harness.report.replay import failing
 
     console = terminal.console()
-    terminal.show(console, terminal.verdicts(report, console.width))
-    for judged in report.scenarios:
-        if judged.outcome != "kept":
-            terminal.show(console, failing(judged, ()))
-    if report.faults:
-        terminal.show(console, terminal.faults(report), on_one_line=True)
-    terminal.show(console, terminal.summary(report), on_one_line=True)
+    with unheeded(arguments):
+        terminal.show(console, terminal.verdicts(report, console.width))
+        for judged in report.scenarios:
+            if judged.outcome != "kept":
+                terminal.show(console, failing(judged, ()))
+        if report.faults:
+            terminal.show(console, terminal.faults(report), on_one_line=True)
+        terminal.show(console, terminal.summary(report), on_one_line=True)
     write(arguments, report)
     return report.exit_code
+
+
+@contextmanager
+def unheeded(arguments: argparse.Namespace) -> Iterator[None]:
+    """Where GitHub reads standard output, it takes no command from the text of a message that is shown to people."""
+    if ("github", STANDARD_OUTPUT) not in arguments.report:
+        yield
+        return
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", flush=True)
+    try:
+        yield
+    finally:
+        print(f"::{token}::", flush=True)
 
 
 def write(arguments: argparse.Namespace, report: Report) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.judging import load_agreement, loaded_waivers, must_differ, reported, today, write
+from harness.commands.judging import load_agreement, loaded_waivers, must_differ, reported, today, unheeded, write
 from harness.commands.options import (
     command_parser,
     folder,
@@ -125,11 +125,13 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         sys.stdout.flush()
         if outcome != "kept":
             broken = [each for each in played.verdicts if each.outcome == "broken" and each.clause not in waived]
-            terminal.show(console, failing(played.judged, broken))
+            with unheeded(arguments):
+                terminal.show(console, failing(played.judged, broken))
         if arguments.timeline:
             from harness.report.timeline import timeline
 
-            terminal.show(console, timeline(played.history, console.width))
+            with unheeded(arguments):
+                terminal.show(console, timeline(played.history, console.width))
 
     rounds = []
     for _ in range(arguments.repeat):

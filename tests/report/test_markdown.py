@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from reports import HOSTILE, STALE, VERDICTS, calm, report, verdict
+from reports import HOSTILE, RUN, STALE, VERDICTS, calm, report, verdict
 
 from harness.report import markdown, printable
 
@@ -55,6 +55,14 @@ def test_a_cell_holds_any_text(said: str) -> None:
     assert not of("html_inline", text)
     assert said in ["".join(child.content for child in token.children or ()) for token in of("inline", text)]
     assert len({row.count(" | ") for row in text.splitlines() if row.startswith("| ✅ kept | must | `")}) == 1
+
+
+def test_a_bar_in_a_url_ends_no_cell() -> None:
+    where = "https://aura.example/a\\|<b>x</b>|c"
+    text = markdown.write(report(run={**RUN, "seats": {**RUN["seats"], "aura": where}}))
+    assert f"live at {where}" in [
+        "".join(child.content for child in each.children or ()) for each in of("inline", text)
+    ]
 
 
 def test_the_verdict_is_at_the_top_and_the_keepers_are_counted() -> None:
