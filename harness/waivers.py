@@ -102,7 +102,7 @@ def _fault(waiver: Waiver, verdict: Verdict, holds: bool, complete: bool) -> Fau
         times = f"{verdict.exercised} time{'' if verdict.exercised == 1 else 's'}"
         return Fault(waiver, f"{waiver.clause} was exercised {times} and kept; remove its waiver")
     if not holds:
-        what = f"the waiver of {waiver.clause} expired on {waiver.until} and it is {verdict.outcome}"
+        what = f"the waiver of {waiver.clause} expired on {waiver.until}, and the clause is {verdict.outcome}"
         return Fault(waiver, f"{what}; mend it, or let {waiver.owner} agree on a new date")
     return None
 

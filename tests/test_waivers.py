@@ -121,8 +121,8 @@ def test_a_waiver_holds_on_its_last_day() -> None:
 def test_the_day_after_it_is_expired(outcome: Outcome) -> None:
     said = apply([WAIVER], [replace(VERDICT, outcome=outcome)], date(2026, 3, 2))
     why = (
-        f"the waiver of publish.unescaped expired on 2026-03-01 and it is {outcome}; mend it, or let 김철수 agree on a "
-        "new date"
+        f"the waiver of publish.unescaped expired on 2026-03-01, and the clause is {outcome}; mend it, or let 김철수 "
+        "agree on a new date"
     )
     assert said == Waived({}, (Fault(WAIVER, why),))
 

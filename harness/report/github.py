@@ -15,7 +15,8 @@ SHOWN = 1000
 
 
 def write(report: Report) -> str:
-    broken, unproven = report.of("broken"), report.of("unproven")
+    broken = report.of("broken")
+    unproven = report.of("unproven") if report.complete else ()  # else that is why, and it is said once
     commands = [
         *(_broken(report, verdict) for verdict in broken if report.fails(verdict)),
         *(command for judged in report.scenarios for command in _scenario(judged)),
@@ -23,7 +24,12 @@ def write(report: Report) -> str:
         *(_unproven(verdict) for verdict in unproven if report.fails(verdict)),
         *(_broken(report, verdict) for verdict in broken if not report.fails(verdict)),
         *(_waived(report, verdict) for verdict in report.of("waived")),
-        _command("notice", "", "aura-harness", f"{tally(report)}: {proven(report)}; {seats(report.run)}"),
+        _command(
+            "notice" if report.complete else "error",
+            "",
+            "aura-harness",
+            f"{tally(report)}: {proven(report)}; {seats(report.run)}",
+        ),
     ]
     return "".join(f"{command}\n" for command in commands)
 

@@ -63,3 +63,14 @@ def test_a_run_without_a_finding_is_one_notice() -> None:
         "2 kept, 0 broken, 0 unproven: every must in reach is kept; aura, synapse and workbench simulated: "
         "this is a self-test"
     )
+
+
+def test_a_run_that_was_cut_off_is_one_error_and_not_one_for_each_clause_that_it_left() -> None:
+    found = commands(github.write(report(exit_code=4, complete=False, scenarios=())))
+    assert [(kind, properties["title"].split()[0]) for kind, properties, _ in found] == [
+        ("error", "publish.once"),
+        ("warning", "publish.text"),
+        ("notice", "publish.unescaped"),
+        ("error", "aura-harness"),
+    ]
+    assert "the run did not come to its end" in found[-1][2]
