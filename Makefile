@@ -53,9 +53,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-# The browser's STOMP client, where there is an npm; without it one test is skipped and says so.
+# What tests need from npm, where there is one; without it some tests are skipped and say so.
 tests/node/installed: tests/node/package.json
-	@command -v npm >/dev/null && npm install --silent --prefix tests/node || echo "no npm: one test is skipped"
+	@command -v npm >/dev/null && npm install --silent --prefix tests/node || echo "no npm: some tests are skipped"
 	@touch $@
 
 clean:

@@ -50,10 +50,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class JudgedScenario:
-    """The scenario of a run, and what became of its expectations."""
+    """The scenario of a run, what became of its expectations, and what was observed."""
 
     scenario: Scenario
     expectations: tuple[Judged, ...]
+    history: History
 
     @property
     def outcome(self) -> Outcome:
@@ -113,7 +114,7 @@ def rejudge(history: History) -> JudgedScenario | None:
     judged = judge(played, history)
     if not history.complete:
         judged = tuple(_perhaps_later(each) for each in judged)
-    return JudgedScenario(played, judged)
+    return JudgedScenario(played, judged, history)
 
 
 def _perhaps_later(judged: Judged) -> Judged:

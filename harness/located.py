@@ -3,7 +3,7 @@ Scalars follow the core schema of YAML 1.2: dates and `yes` stay text, as they w
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ def _core_schema(loader: Any) -> Any:
         loader.add_implicit_resolver(_TAG + tag, pattern, first)
     return loader
 
+
+_PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): ")
 
 _Loader = _core_schema(type("_Loader", (_Base,), {}))
 _SlowLoader = _core_schema(type("_SlowLoader", (yaml.SafeLoader,), {}))
@@ -206,6 +208,35 @@ def lookup(data: Any, at: str) -> Any:
         else:
             return None
     return data
+
+
+def quoted(errors: Iterable[str], text: str) -> str:
+    """Each complaint with the line it is about, the one before, and a mark under the place."""
+    lines = text.splitlines()
+    shown = []
+    for error in sorted(dict.fromkeys(errors), key=_place):
+        shown.append("\n".join((error, *_quote(lines, *_place(error)))))
+    return "\n".join(shown)
+
+
+def _place(error: str) -> tuple[int, int]:
+    found = _PLACE.match(error)
+    return (int(found["line"]), int(found["column"])) if found else (0, 0)
+
+
+def _quote(lines: Sequence[str], line: int, column: int) -> Iterator[str]:
+    for number in range(max(1, line - 1), line + 1):
+        if number <= len(lines):
+            yield f"{'>' if number == line else ' '} {number:4} | {lines[number - 1]}"
+    if line <= len(lines):
+        yield f"       | {_blank(lines[line - 1][: column - 1])}^"
+
+
+def _blank(text: str) -> str:
+    """As wide as the text: Korean and emoji take two columns."""
+    from unicodedata import east_asian_width
+
+    return "".join("\t" if c == "\t" else "  " if east_asian_width(c) in "WF" else " " for c in text)
 
 
 class Fields:

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -39,7 +39,6 @@ class Played:
     """One scenario, played: its history, what became of its expectations and of the clauses, and how long it took."""
 
     judged: JudgedScenario
-    history: History
     verdicts: tuple[Verdict, ...]
     seconds: float
     """Of wall time."""
@@ -47,6 +46,10 @@ class Played:
     @property
     def scenario(self) -> Scenario:
         return self.judged.scenario
+
+    @property
+    def history(self) -> History:
+        return self.judged.history
 
     @property
     def expectations(self) -> tuple[Judged, ...]:
@@ -58,8 +61,11 @@ class Played:
 
     @property
     def outcome(self) -> Outcome:
-        """A broken `must` breaks the scenario, too."""
-        musts = {verdict.outcome for verdict in self.verdicts if verdict.level == "must"}
+        return self.outcome_without(())
+
+    def outcome_without(self, waived: Collection[str]) -> Outcome:
+        """A broken `must` breaks the scenario, too, unless its clause is waived."""
+        musts = {each.outcome for each in self.verdicts if each.level == "must" and each.clause not in waived}
         return "broken" if "broken" in musts else self.judged.outcome
 
 
@@ -132,8 +138,7 @@ def _play(
     run = _run(agreement, scenario, settings, conditions, out, prove=prove, refusal=refusal)
     history = virtual.run(run) if conditions.redis_url is None else asyncio.run(run)
     return Played(
-        judged=JudgedScenario(scenario, expect.judge(scenario, history)),
-        history=history,
+        judged=JudgedScenario(scenario, expect.judge(scenario, history), history),
         verdicts=judge(agreement, history),
         seconds=time.monotonic() - began,
     )

@@ -7,14 +7,14 @@ import base64
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness import located
 from harness.errors import AgreementError, HarnessError
-from harness.located import Located, in_words, pointer
+from harness.located import Located, in_words, pointer, quoted
 from harness.vocabulary import DOING, EXPECTING, GIVEN, SETTINGS, UNORDERED, Argument, Verb
 
 SCHEMA = "schema.json"
@@ -22,7 +22,6 @@ LONGEST = 24 * 3600.0
 """Seconds; a story that waits longer waits so long."""
 _PARTS = ("title", "given", "steps")
 _VERBS: Mapping[str, Verb] = {**DOING, **EXPECTING}
-_PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): ")
 
 
 class ScenarioError(HarnessError):
@@ -158,7 +157,7 @@ def load(path: Path, path_shown: str | None = None) -> Scenario:
     try:
         file = located.load(path, shown)
     except AgreementError as error:  # not well formed: it knows the place already
-        raise ScenarioError(_quoted(str(error).splitlines(), text)) from None
+        raise ScenarioError(quoted(str(error).splitlines(), text)) from None
     return _parsed(file, text, path)
 
 
@@ -167,7 +166,7 @@ def parse(text: str, path: Path, path_shown: str | None = None) -> Scenario:
     try:
         file = located.parse(text, path_shown or path.name)
     except AgreementError as error:
-        raise ScenarioError(_quoted(str(error).splitlines(), text)) from None
+        raise ScenarioError(quoted(str(error).splitlines(), text)) from None
     return _parsed(file, text, path)
 
 
@@ -200,37 +199,8 @@ def _parsed(file: Located, text: str, path: Path) -> Scenario:
     reading = _Reading(file, text)
     scenario = reading.scenario(path)
     if reading.errors:
-        raise ScenarioError(_quoted(reading.errors, text))
+        raise ScenarioError(quoted(reading.errors, text))
     return scenario
-
-
-def _quoted(errors: Iterable[str], text: str) -> str:
-    """Each complaint with the line it is about, the one before, and a mark under the place."""
-    lines = text.splitlines()
-    shown = []
-    for error in sorted(dict.fromkeys(errors), key=_place):
-        shown.append("\n".join((error, *_quote(lines, *_place(error)))))
-    return "\n".join(shown)
-
-
-def _place(error: str) -> tuple[int, int]:
-    found = _PLACE.match(error)
-    return (int(found["line"]), int(found["column"])) if found else (0, 0)
-
-
-def _quote(lines: Sequence[str], line: int, column: int) -> Iterator[str]:
-    for number in range(max(1, line - 1), line + 1):
-        if number <= len(lines):
-            yield f"{'>' if number == line else ' '} {number:4} | {lines[number - 1]}"
-    if line <= len(lines):
-        yield f"       | {_blank(lines[line - 1][: column - 1])}^"
-
-
-def _blank(text: str) -> str:
-    """As wide as the text: Korean and emoji take two columns."""
-    from unicodedata import east_asian_width
-
-    return "".join("\t" if c == "\t" else "  " if east_asian_width(c) in "WF" else " " for c in text)
 
 
 def _near(word: str, words: Collection[str]) -> str:

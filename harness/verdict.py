@@ -99,26 +99,37 @@ def counts(verdicts: Iterable[Verdict]) -> dict[Outcome, int]:
     return outcomes
 
 
+def fails(
+    verdict: Verdict, required: Collection[str] = (), *, whole: bool = True, waived: Collection[str] = ()
+) -> bool:
+    """Whether a run fails for this verdict. A clause counts when it is a `must` in reach, or among the `required`.
+
+    Without `whole` the run had no occasion to prove every clause, and what it left unproven counts only where it is
+    required. `waived` are clauses that may be broken.
+    """
+    if verdict.outcome == "broken":
+        return _matters(verdict, required) and verdict.clause not in waived
+    return verdict.outcome == "unproven" and _matters(verdict, required) and (whole or verdict.clause in required)
+
+
 def exit_code(
     verdicts: Collection[Verdict],
     required: Collection[str] = (),
     *,
     scenarios: Collection[Outcome] = (),
     whole: bool = True,
+    waived: Collection[str] = (),
 ) -> int:
     """0: every `must` in reach is kept. 1: a `must` is broken. 3: none is broken, but one that counts is unproven.
 
-    `required` names clauses that count whether or not they are a `must` and in reach. A scenario counts, too. Without
-    `whole` the run had no occasion to prove every clause, and what it left unproven counts only where it is required.
+    What counts is said by `fails`. A scenario counts, too. Nothing that was kept is never a success.
     """
-
-    def matters(verdict: Verdict) -> bool:
-        return verdict.clause in required or (verdict.level == "must" and verdict.in_reach)
-
-    outcomes = {verdict.outcome for verdict in verdicts if matters(verdict)} | set(scenarios)
-    if "broken" in outcomes:
+    bad = {each.outcome for each in verdicts if fails(each, required, whole=whole, waived=waived)} | set(scenarios)
+    if "broken" in bad:
         return 1
-    demanded = {verdict.outcome for verdict in verdicts if matters(verdict) and (whole or verdict.clause in required)}
-    if "unproven" in demanded | set(scenarios) or "kept" not in outcomes:
-        return 3
-    return 0
+    proven = "kept" in bad or any(each.outcome == "kept" and _matters(each, required) for each in verdicts)
+    return 0 if proven and "unproven" not in bad else 3
+
+
+def _matters(verdict: Verdict, required: Collection[str]) -> bool:
+    return verdict.clause in required or (verdict.level == "must" and verdict.in_reach)

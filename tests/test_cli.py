@@ -132,7 +132,10 @@ def test_a_clause_that_does_not_exist_is_told_with_the_one_that_was_meant(capsys
     [
         (["gate", "--examples", "0"], "'0' was found, a whole number above 0 was expected"),
         (["gate", "--seed", "x"], "invalid int value: 'x'"),
-        (["gate", "--report", "xml=f"], "'xml=f' was found, FORMAT=FILE with json or junit was expected"),
+        (["gate", "--report", "xml=f"], "'xml=f' was found, FORMAT=FILE with one of json, junit, ctrf, github"),
+        (["gate", "--report", "html=-"], "'html=-': the report for people is there already; give a file"),
+        (["gate", "--report", "github=-", "--report", "github=-"], "standard output is to be written twice"),
+        (["replay", "--report", "json=f", "--report", "html=f"], "f is to be written twice"),
         (["gate", "--report", "json=/no/such/folder/f"], "cannot be written"),
         (["gate", "--history", "/no/such/folder/f"], "cannot be written"),
         (["check"], "HISTORY.jsonl"),

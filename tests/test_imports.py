@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "expect": {"history", "scenario", "verdict"},
     "redaction": set(),
     "configuration": LEAVES | {"live"},
+    "waivers": LEAVES | {"located", "verdict"},
     "outage": {"bus", "history", "redis_server"},
     "live": LEAVES | {"aura", "bus", "clock", "history", "http", "stomp", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
@@ -86,7 +87,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"},
     "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "runner"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
-    "report": {"verdict", "history", "expect", "scenario"},
+    "report": {"verdict", "history", "expect", "scenario", "waivers"},
 }
 
 

@@ -53,6 +53,7 @@ def test_an_installed_harness_works_outside_a_checkout(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path / "site")
+    assert (tmp_path / "site" / "harness" / "report" / "html.css").is_file()
     answer = subprocess.run(
         [sys.executable, "-c", "import sys; from harness.cli import main; sys.exit(main(['lint']))"],
         cwd=tmp_path / "site",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.commands.judging import header, judged, load_agreement, must_differ, present, required_clauses
+from harness.commands.judging import (
+    header,
+    judged,
+    load_agreement,
+    loaded_waivers,
+    must_differ,
+    present,
+    required_clauses,
+)
 from harness.commands.options import command_parser, judging_options
 
 
@@ -21,8 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     agreement = load_agreement(arguments)
     required = required_clauses(arguments, agreement)
+    waivers = loaded_waivers(arguments, agreement)
     must_differ(arguments)
     histories = load_all(arguments.recorded)
     scenarios = [judged for judged in map(rejudge, histories) if judged is not None]
     header(histories[0].run)
-    return present(arguments, judged(agreement, histories, scenarios, required))
+    return present(arguments, judged(agreement, histories, scenarios, required, waivers))

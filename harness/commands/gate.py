@@ -8,7 +8,16 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from harness.commands.judging import header, judged, load_agreement, must_differ, opened, present, required_clauses
+from harness.commands.judging import (
+    header,
+    judged,
+    load_agreement,
+    loaded_waivers,
+    must_differ,
+    opened,
+    present,
+    required_clauses,
+)
 from harness.commands.options import command_parser, configuration, judging_options, live_options, positive, writable
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     agreement = load_agreement(arguments)
     required = required_clauses(arguments, agreement)
+    waivers = loaded_waivers(arguments, agreement)
     must_differ(arguments)
     configured = configuration(arguments)
     targets = Targets(configured.aura, configured.synapse, configured.triggers, arguments.may_cut)
@@ -64,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         self_test = history.complete and not targets.live
         played = _stories(agreement, settings, arguments.seed, out, progress) if self_test else ()
     histories = [history, *(each.history for each in played)]
-    return present(arguments, judged(agreement, histories, [each.judged for each in played], required))
+    return present(arguments, judged(agreement, histories, [each.judged for each in played], required, waivers))
 
 
 def _stories(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from harness.commands.options import STANDARD_OUTPUT
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from harness.expect import JudgedScenario
     from harness.history import History
     from harness.report import Report
+    from harness.verdict import Outcome, Verdict
+    from harness.waivers import Waiver
 
 
 def load_agreement(arguments: argparse.Namespace) -> Agreement:
@@ -29,10 +34,22 @@ def load_agreement(arguments: argparse.Namespace) -> Agreement:
 
 def must_differ(arguments: argparse.Namespace) -> None:
     files = [path.resolve() for _, path in arguments.report]
-    files += [path.resolve() for path in (getattr(arguments, "history", None),) if path is not None]
+    others = (getattr(arguments, name, None) for name in ("history", "timeline_to"))
+    files += [path.resolve() for path in others if path is not None]
     for path in files:
         if files.count(path) > 1:
-            raise UsageError(f"{path} is to be written twice; give each report and the history a file of its own")
+            shown = "standard output" if path == STANDARD_OUTPUT.resolve() else path
+            raise UsageError(f"{shown} is to be written twice; give every report and history its own file")
+
+
+def loaded_waivers(arguments: argparse.Namespace, agreement: Agreement) -> tuple[Waiver, ...]:
+    """Of the file that was named, else of the one in the current directory, if there is one."""
+    from harness import waivers
+
+    path = arguments.waivers or Path(waivers.FILE)
+    if arguments.waivers is None and not path.is_file():
+        return ()
+    return waivers.load(path, {clause.id: clause.seat for clause in agreement.clauses.values()})
 
 
 def required_clauses(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[str]:
@@ -53,18 +70,62 @@ def judged(
     histories: Sequence[History],
     scenarios: Sequence[JudgedScenario],
     required: frozenset[str],
+    waivers: Sequence[Waiver] = (),
 ) -> Report:
     """Histories of scenarios alone need not prove every clause."""
     from harness.checks import judge
-    from harness.report import Report
-    from harness.verdict import exit_code, merged
+    from harness.verdict import merged
 
-    verdicts = merged(judge(agreement, history) for history in histories)
+    return reported(
+        histories,
+        merged(judge(agreement, history) for history in histories),
+        scenarios,
+        [each.outcome for each in scenarios],
+        required=required,
+        waivers=waivers,
+        whole=len(histories) > len(scenarios),
+        today=today(),
+    )
+
+
+def reported(
+    histories: Sequence[History],
+    verdicts: Sequence[Verdict],
+    scenarios: Sequence[JudgedScenario],
+    outcomes: Sequence[Outcome],
+    *,
+    today: date,
+    required: frozenset[str] = frozenset(),
+    waivers: Sequence[Waiver] = (),
+    whole: bool = True,
+) -> Report:
+    """What verdicts and the outcomes of scenarios mean, once the waivers are applied."""
+    from harness.report import Report
+    from harness.verdict import exit_code
+    from harness.waivers import apply
+
     complete = all(history.complete for history in histories)
-    whole = len(histories) > len(scenarios)
-    code = exit_code(verdicts, required, scenarios=[each.outcome for each in scenarios], whole=whole)
-    code = code if complete else HarnessError.exit_code
-    return Report(histories[0].run, verdicts, code, complete, tuple(scenarios))
+    # A part of a run may keep what the whole breaks.
+    waived = apply(waivers, verdicts, today, complete=complete and whole)
+    code = exit_code(verdicts, required, scenarios=outcomes, whole=whole, waived=waived.clauses)
+    return Report(
+        run=histories[0].run,
+        verdicts=tuple(verdicts),
+        exit_code=HarnessError.exit_code if not complete else 1 if waived.faults else code,
+        complete=complete,
+        scenarios=tuple(scenarios),
+        required=required,
+        whole=whole,
+        waived=waived.clauses,
+        faults=waived.faults,
+        began=histories[0][0].moment,
+        ended=max(history[-1].moment for history in histories),
+    )
+
+
+def today() -> date:
+    """Of the whole world: a waiver does not end earlier on one machine than on another."""
+    return datetime.now(UTC).date()
 
 
 def present(arguments: argparse.Namespace, report: Report) -> int:
@@ -72,20 +133,41 @@ def present(arguments: argparse.Namespace, report: Report) -> int:
     from harness.report.replay import failing
 
     console = terminal.console()
-    terminal.show(console, terminal.verdicts(report, console.width))
-    for judged in report.scenarios:
-        if judged.outcome != "kept":
-            terminal.show(console, failing(judged, ()))
-    terminal.show(console, terminal.summary(report), on_one_line=True)
+    with unheeded(arguments):
+        terminal.show(console, terminal.verdicts(report, console.width))
+        for judged in report.scenarios:
+            if judged.outcome != "kept":
+                terminal.show(console, failing(judged, ()))
+        if report.faults:
+            terminal.show(console, terminal.faults(report), on_one_line=True)
+        terminal.show(console, terminal.summary(report), on_one_line=True)
     write(arguments, report)
     return report.exit_code
 
 
+@contextmanager
+def unheeded(arguments: argparse.Namespace) -> Iterator[None]:
+    """Where GitHub reads standard output, it takes no command from the text of a message that is shown to people."""
+    if ("github", STANDARD_OUTPUT) not in arguments.report:
+        yield
+        return
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", flush=True)
+    try:
+        yield
+    finally:
+        print(f"::{token}::", flush=True)
+
+
 def write(arguments: argparse.Namespace, report: Report) -> None:
-    from harness.report import WRITERS
+    from harness import report as writers
 
     for kind, path in arguments.report:
-        path.write_text(WRITERS[kind](report), encoding="utf-8")
+        text = writers.write(kind, report)
+        if path == STANDARD_OUTPUT:
+            sys.stdout.write(text)
+        else:
+            path.write_text(text, encoding="utf-8")
 
 
 def header(run: Mapping[str, Any]) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.configuration import Configuration
 
-FORMATS = ("json", "junit")
+from harness.report import FORMATS, ON_STANDARD_OUTPUT
+
+STANDARD_OUTPUT = Path("-")
 EXIT_CODES = """exit codes:
   0  every `must` in reach is kept
-  1  a `must` is broken
+  1  a `must` is broken and not waived, or a waiver has to go
   2  wrong usage, or the agreement does not load
   3  no `must` is broken, but one in reach is unproven
   4  it could not work: Redis out of reach, an interruption, a crash of the harness
@@ -43,12 +45,23 @@ def report_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FORMAT=FILE",
-        help=f"also write a report ({', '.join(FORMATS)}); may be given several times",
+        help=f"also write a report ({', '.join(FORMATS)}); may be given several times; "
+        f"`-` as FILE is standard output, for {' and '.join(ON_STANDARD_OUTPUT)}",
+    )
+
+
+def waivers_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--waivers",
+        type=Path,
+        metavar="FILE",
+        help="broken clauses that do not fail the run until a date (waivers.yaml, if it is there)",
     )
 
 
 def judging_options(parser: argparse.ArgumentParser) -> None:
     report_option(parser)
+    waivers_option(parser)
     parser.add_argument(
         "--require",
         action="append",
@@ -61,8 +74,13 @@ def judging_options(parser: argparse.ArgumentParser) -> None:
 def report(text: str) -> tuple[str, Path]:
     kind, _, path = text.partition("=")
     if kind not in FORMATS or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} was found, FORMAT=FILE with {' or '.join(FORMATS)} was expected")
-    return kind, writable(path)
+        wanted = f"FORMAT=FILE with one of {', '.join(FORMATS)}"
+        raise argparse.ArgumentTypeError(f"{text!r} was found, {wanted} was expected")
+    if path != str(STANDARD_OUTPUT):
+        return kind, writable(path)
+    if kind not in ON_STANDARD_OUTPUT:
+        raise argparse.ArgumentTypeError(f"{text!r}: the report for people is there already; give a file")
+    return kind, STANDARD_OUTPUT
 
 
 def writable(text: str) -> Path:

@@ -10,7 +10,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.judging import header, load_agreement, opened, write
+from harness.commands.judging import (
+    header,
+    load_agreement,
+    loaded_waivers,
+    must_differ,
+    opened,
+    present,
+    reported,
+    today,
+    unheeded,
+    write,
+)
 from harness.commands.options import (
     command_parser,
     configuration,
@@ -19,16 +30,20 @@ from harness.commands.options import (
     positive,
     report_option,
     seconds,
+    waivers_option,
     writable,
 )
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from harness.history import History
     from harness.redis_server import RedisServer
     from harness.replay import Played
     from harness.report import Report
     from harness.scenario import Scenario
+    from harness.waivers import Waiver
 
 ATTACHING = 60.0
 """Seconds in which a test has to ask in the session that was attached to."""
@@ -36,7 +51,7 @@ OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
 EXIT_CODES = """exit codes:
   0  every expectation, and every `must`, is kept; with --from, every message was published
-  1  one is broken
+  1  one is broken and not waived, or a waiver has to go
   2  wrong usage, or a scenario or a history does not load, or Aura published nothing in it
   3  none is broken, but an expectation could not be proven; with --from, nobody received any message
   4  it could not work, or was interrupted
@@ -82,6 +97,7 @@ def add(commands: object) -> None:
     attaching.add_argument("--reason", metavar="TEXT", help="why, for a rejection")
     report_option(replay)
     live_options(replay)
+    waivers_option(replay)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,9 +119,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     from harness import replay
     from harness.gate import Settings
-    from harness.report import terminal
+    from harness.report import seats, terminal
     from harness.report.replay import failing, line
     from harness.seats import Targets
+    from harness.waivers import in_force
 
     scenarios = _scenarios(arguments.scenarios)
     if arguments.list:
@@ -119,6 +136,9 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"{twice} was named twice; --repeat N plays scenarios several times")
     agreement = load_agreement(arguments)
+    must_differ(arguments)
+    waivers, day = loaded_waivers(arguments, agreement), today()
+    waived = in_force(waivers, day)
     settings = Settings.from_environment(os.environ)
     console = terminal.console()
     configured = configuration(arguments)
@@ -126,18 +146,20 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
 
     def told(played: replay.Played) -> None:
-        outcome = played.outcome
+        outcome = played.outcome_without(waived)
         virtual = played.virtual_seconds if configured.redis_url is None else None
         shown = line(played.scenario.name, outcome, virtual=virtual, seconds=played.seconds)
         terminal.show(console, shown, on_one_line=True)
         sys.stdout.flush()
         if outcome != "kept":
-            broken = [verdict for verdict in played.verdicts if verdict.outcome == "broken"]
-            terminal.show(console, failing(played.judged, broken))
+            broken = [each for each in played.verdicts if each.outcome == "broken" and each.clause not in waived]
+            with unheeded(arguments):
+                terminal.show(console, failing(played.judged, broken))
         if arguments.timeline:
             from harness.report.timeline import timeline
 
-            terminal.show(console, timeline(played.history, console.width))
+            with unheeded(arguments):
+                terminal.show(console, timeline(played.history, console.width))
 
     conditions = replay.Conditions(
         seed=arguments.seed,
@@ -154,17 +176,18 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     for _ in range(arguments.repeat):
         rounds.append(replay.play_all(agreement, scenarios, settings, conditions, told=told))
     last = rounds[-1]
-    report = _report_of(last, [each for played in rounds for each in played])
+    report = _report_of(last, [each for played in rounds for each in played], waivers, day)
     if arguments.timeline_to is not None:
         from harness.report.picture import timeline_html
 
         arguments.timeline_to.write_text(timeline_html(last[0].history, last[0].scenario.title), encoding="utf-8")
-    write(arguments, report)
+    if report.waived or report.faults:
+        terminal.show(console, terminal.waivers(report), on_one_line=True)
     if arguments.repeat > 1:
         print(_alike(rounds))
-    kept = sum(each.outcome == "kept" for each in last)
-    counted = f"{kept} of {len(last)} scenarios kept (exit {report.exit_code})"
-    print(f"{counted}; aura, synapse and workbench simulated: a self-test")
+    kept = sum(each.outcome_without(waived) == "kept" for each in last)
+    print(f"{kept} of {len(last)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
+    write(arguments, report)
     return report.exit_code
 
 
@@ -172,10 +195,9 @@ def _attach(arguments: argparse.Namespace) -> int:
     from harness.attach import Answer, attach
     from harness.checks import judge
     from harness.gate import Settings
-    from harness.report import Report, terminal
-    from harness.verdict import exit_code
 
     agreement = load_agreement(arguments)
+    waivers = loaded_waivers(arguments, agreement)
     configured = configuration(arguments)
     if configured.redis_url is None or configured.redis_url == OWN_REDIS:
         raise UsageError(
@@ -201,12 +223,7 @@ def _attach(arguments: argparse.Namespace) -> int:
         )
     header(history.run)
     verdicts = [each for each in judge(agreement, history) if each.exercised]
-    report = Report(history.run, tuple(verdicts), exit_code(verdicts, whole=False))
-    console = terminal.console()
-    terminal.show(console, terminal.verdicts(report, console.width))
-    terminal.show(console, terminal.summary(report), on_one_line=True)
-    write(arguments, report)
-    return report.exit_code
+    return present(arguments, reported([history], verdicts, [], [], waivers=waivers, whole=False, today=today()))
 
 
 def _republish(arguments: argparse.Namespace) -> int:
@@ -265,14 +282,22 @@ def _must_only_publish(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
 
 
-def _report_of(played: Sequence[Played], all_rounds: Sequence[Played]) -> Report:
-    from harness.report import Report
-    from harness.verdict import exit_code, merged
+def _report_of(
+    played: Sequence[Played], all_rounds: Sequence[Played], waivers: Sequence[Waiver], today: date
+) -> Report:
+    """The verdicts of every round, and the scenarios of the last one."""
+    from harness.verdict import merged
+    from harness.waivers import in_force
 
-    every = merged(each.verdicts for each in all_rounds)
-    code = exit_code(every, scenarios=[each.outcome for each in all_rounds], whole=False)
-    verdicts = merged(each.verdicts for each in played)
-    return Report(played[0].history.run, verdicts, code, scenarios=tuple(each.judged for each in played))
+    return reported(
+        [each.history for each in played],
+        merged(each.verdicts for each in all_rounds),
+        [each.judged for each in played],
+        [each.outcome_without(in_force(waivers, today)) for each in all_rounds],
+        waivers=waivers,
+        whole=False,
+        today=today,
+    )
 
 
 def _alike(rounds: Sequence[Sequence[Played]]) -> str:

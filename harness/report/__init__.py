@@ -1,19 +1,35 @@
-"""What a run says, for people and for machines. A writer knows verdicts and history, and nothing of how they came."""
+"""What a run says, for people and for machines. A writer knows verdicts and history, and nothing of how they came.
+
+The command line imports this module for the names of the formats, so what costs time is imported where it is used.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from harness.expect import JudgedScenario
-from harness.verdict import Verdict
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from harness.expect import JudgedScenario
+    from harness.verdict import Verdict
+    from harness.waivers import Fault, Waiver
+
+FORMATS = ("json", "junit", "ctrf", "github", "markdown", "html")
+"""Each is the module of its writer, too."""
+ON_STANDARD_OUTPUT = frozenset({"github"})
+"""Those that may follow the report for people there: who reads them looks for its own lines."""
+SIMULATED = "simulated"
+
+Status = Literal["kept", "broken", "waived", "unproven"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run and its verdicts. `run` is what the history's first event says of it."""
+    """A run and its verdicts. `run` is what the history's first event says of it, without the secrets of its URLs."""
 
     run: Mapping[str, Any]
     verdicts: tuple[Verdict, ...]
@@ -21,6 +37,19 @@ class Report:
     complete: bool = True
     """Whether the run came to its end."""
     scenarios: tuple[JudgedScenario, ...] = ()
+    required: frozenset[str] = frozenset()
+    """Clauses that count whatever their level and reach."""
+    whole: bool = True
+    """Whether the run had occasion to prove every clause."""
+    waived: Mapping[str, Waiver] = field(default_factory=dict)
+    """Of the broken clauses those that may be."""
+    faults: tuple[Fault, ...] = ()
+    """Waivers for which the run fails."""
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "run", without_userinfo(self.run))
 
     @property
     def command(self) -> str:
@@ -31,44 +60,118 @@ class Report:
     def seats(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(verdict.seat for verdict in self.verdicts))
 
+    def of(self, status: Status) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if self.status(verdict) == status)
 
-def _junit(report: Report) -> str:
-    from harness.report import junit
+    def status(self, verdict: Verdict) -> Status:
+        """Its outcome, where it is not broken and waived."""
+        return "waived" if verdict.clause in self.waived and verdict.outcome == "broken" else verdict.outcome
 
-    return junit.write(report)
+    def fails(self, verdict: Verdict) -> bool:
+        """Whether the run fails for it."""
+        from harness.verdict import fails
+
+        return fails(verdict, self.required, whole=self.whole, waived=self.waived)
+
+    def waiver(self, verdict: Verdict) -> str:
+        """Of a waived clause: why, who answers for it, until when, and where that is written."""
+        waiver = self.waived[verdict.clause]
+        return printable(f"{waiver.reason} ({waiver.owner}, until {waiver.until}; {waiver.where})")
+
+    def how(self, seat: str) -> str:
+        """How a seat is there: simulated, or live and where."""
+        return how(str(self.run["seats"].get(seat, "absent")))
 
 
-def _json(report: Report) -> str:
-    from harness.report import json
+def write(kind: str, report: Report) -> str:
+    """The report in one of FORMATS."""
+    from importlib import import_module
 
-    return json.write(report)
+    text: str = import_module(f"harness.report.{kind}").write(report)
+    return text
 
 
-WRITERS: Mapping[str, Callable[[Report], str]] = {"json": _json, "junit": _junit}
+def tally(report: Report, seat: str | None = None) -> str:
+    """How many clauses are kept, broken, waived and unproven: in all, or of one seat and without the zeros."""
+    found = [report.status(verdict) for verdict in report.verdicts if seat in (None, verdict.seat)]
+    numbers = {status: found.count(status) for status in ("kept", "broken", "waived", "unproven")}
+    shown = (
+        f"{number} {status}" for status, number in numbers.items() if number or (seat is None and status != "waived")
+    )
+    return ", ".join(shown)
 
 
 def conclusion(report: Report) -> str:
     """One sentence on what the run proved, and how far that goes."""
-    said = {
-        0: "every must in reach is kept",
-        1: f"{_what_counts(report, 'broken')} is broken",
-        3: f"{_what_counts(report, 'unproven')} is unproven",
-        4: "the run did not come to its end; what it recorded until then was judged",
-    }[report.exit_code]
-    simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
-    if len(simulated) == len(report.run["seats"]):
-        *first, last = simulated
-        all_of_them = f"{', '.join(first)} and {last}" if first else last
-        return f"{said} (exit {report.exit_code}); {all_of_them} simulated: this is a self-test"
-    return f"{said} (exit {report.exit_code})"
+    return f"{proven(report)} (exit {report.exit_code}); {seats(report.run)}"
+
+
+def proven(report: Report) -> str:
+    """What the exit code says, in words."""
+    match report.exit_code:
+        case 0:
+            waived = sum(verdict.level == "must" for verdict in report.of("waived"))
+            but = f", but for {waived} that {'is' if waived == 1 else 'are'} waived" if waived else ""
+            return f"every must in reach is kept{but}"
+        case 1:
+            return _what_is_broken(report)
+        case 3:
+            return f"{_what_counts(report, 'unproven')} is unproven"
+    return "the run did not come to its end; what it recorded until then was judged"
+
+
+def seats(run: Mapping[str, Any]) -> str:
+    """Which systems were real: an all-simulated green is a self-test."""
+    live = {seat: how for seat, how in run["seats"].items() if how != SIMULATED}
+    told = [f"{seat} {how(without_userinfo(where))}" for seat, where in live.items()]
+    simulated = [seat for seat in run["seats"] if seat not in live]
+    if simulated:
+        told.append(f"{_listed(simulated)} simulated")
+    return "; ".join(told) if live else f"{told[0]}: this is a self-test"
+
+
+def how(where: str) -> str:
+    return where if where == SIMULATED else f"live at {printable(where)}"
+
+
+def without_userinfo(value: Any) -> Any:
+    """The same data, in whose URLs nobody reads a name or password."""
+    match value:
+        case str():
+            return re.sub(r"(?<=://)[^/?#\s]*@", "***@", value)
+        case Mapping():
+            return {key: without_userinfo(each) for key, each in value.items()}
+        case list() | tuple():
+            return type(value)(map(without_userinfo, value))
+    return value
+
+
+def _what_is_broken(report: Report) -> str:
+    if not report.faults or any(report.fails(verdict) and verdict.outcome == "broken" for verdict in report.verdicts):
+        return f"{_what_counts(report, 'broken')} is broken"
+    if any(judged.outcome == "broken" for judged in report.scenarios):
+        return "an expectation of a scenario is broken"
+    return "a waiver has to go"
 
 
 def _what_counts(report: Report, outcome: str) -> str:
     """A clause, or else a scenario's expectation, where that alone is why the run failed."""
-    if any(verdict.outcome == outcome and verdict.level == "must" for verdict in report.verdicts):
+    if any(verdict.outcome == outcome and report.fails(verdict) for verdict in report.verdicts):
         return "a clause that counts"
     stories = any(judged.outcome == outcome for judged in report.scenarios)
     return "an expectation of a scenario" if stories else "a clause that counts"
+
+
+def _listed(names: Collection[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def cut(text: str, length: int) -> str:
+    """At most so many characters; what is left out is counted."""
+    return (
+        text if len(text) <= length else f"{text[:length]}… ({len(text)} characters; --report json=FILE has them all)"
+    )
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from harness.expect import JudgedScenario
 from harness.report import Report, conclusion
 from harness.verdict import counts
+from harness.waivers import Waiver
 
 
 def write(report: Report) -> str:
@@ -17,10 +18,16 @@ def write(report: Report) -> str:
         "exit_code": report.exit_code,
         "conclusion": conclusion(report),
         "counts": counts(report.verdicts),
+        "waived": {clause: _waiver(waiver) for clause, waiver in report.waived.items()},
+        "waiver_faults": [{**_waiver(fault.waiver), "why": fault.why} for fault in report.faults],
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
         "scenarios": [_scenario(judged) for judged in report.scenarios],
     }
     return json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace").decode() + "\n"
+
+
+def _waiver(waiver: Waiver) -> dict[str, str]:
+    return {**asdict(waiver), "until": waiver.until.isoformat()}
 
 
 def _scenario(judged: JudgedScenario) -> dict[str, object]:

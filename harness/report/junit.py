@@ -1,7 +1,7 @@
-"""JUnit XML: a suite for each keeper, a case for each clause; and one for the scenarios.
+"""JUnit XML: a suite for each keeper, a case for each clause; one for the scenarios, and one for waivers that must go.
 
-A broken `must` is a failure, an unproven one that counts an error. JUnit knows no third kind of bad news, so a broken
-`should` is a skipped case whose message says that it is broken.
+What is broken and counts is a failure, what is unproven and counts an error. JUnit knows no third kind of bad news, so
+a waived clause and a broken `should` are skipped cases whose message says what they are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def write(report: Report) -> str:
     if report.scenarios:
         suite = ET.SubElement(root, "testsuite", name="scenarios")
         _count(suite, [_scenario(suite, judged) for judged in report.scenarios])
+    if report.faults:
+        suite = ET.SubElement(root, "testsuite", name="waivers")
+        for fault in report.faults:
+            case = ET.SubElement(suite, "testcase", classname="waivers", name=fault.waiver.clause)
+            ET.SubElement(case, "failure", message=printable(str(fault)))
+        _count(suite, ["failure"] * len(report.faults))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -51,21 +57,21 @@ def _expectation(judged: Judged) -> str:
 
 def _case(report: Report, suite: ET.Element, verdict: Verdict) -> str:
     case = ET.SubElement(suite, "testcase", classname=verdict.seat, name=verdict.clause)
-    if verdict.outcome == "kept":
+    status = report.status(verdict)
+    if status == "kept":
         return ""
-    counts = verdict.level == "must"
-    if verdict.outcome == "unproven":
-        kind = "error" if counts and verdict.in_reach else "skipped"
+    if status == "unproven":
+        kind = "error" if report.fails(verdict) else "skipped"
         ET.SubElement(case, kind, message=f"unproven: {printable(verdict.reason)}")
         return kind
-    kind, prefix = ("failure", "") if counts else ("skipped", "broken, but only a should: ")
-    node = ET.SubElement(case, kind, message=printable(f"{prefix}{verdict.promise}"))
     text = "\n\n".join(_lines(report, verdict))
-    if counts:
-        node.text = text
-    else:
-        ET.SubElement(case, "system-out").text = text
-    return kind
+    if report.fails(verdict):
+        ET.SubElement(case, "failure", message=printable(verdict.promise)).text = text
+        return "failure"
+    why = f"broken, and waived: {report.waiver(verdict)}" if status == "waived" else "broken, but only a should"
+    ET.SubElement(case, "skipped", message=f"{why}: {printable(verdict.promise)}")
+    ET.SubElement(case, "system-out").text = text
+    return "skipped"
 
 
 def _lines(report: Report, verdict: Verdict) -> list[str]:

@@ -10,50 +10,57 @@ from xml.sax.saxutils import escape, quoteattr
 from rich.cells import cell_len, set_cell_size
 
 from harness.history import Event
-from harness.report import printable
+from harness.report import how, printable, without_userinfo
 from harness.report.timeline import SHOWN, Arrow, arrows, chosen, lanes_of, left_out, seconds
 
 TIMES, LANE, ROW, TOP, MARGIN = 84, 218, 40, 64, 24
 _CELL = 6.6
 """How wide one column of a label is, at most."""
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --ground: #ffffff; --lane: #cfd5e1;
+FONT = 'system-ui, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", sans-serif'
+COLOURS = """
+:root { color-scheme: light dark; --ink: #1c2330; --soft: #5b6475; --ground: #ffffff; --lane: #cfd5e1;
   --arrow: #2456c4; --fault: #b42318; --step: #f1f4fa; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf2; --soft: #98a2b3; --ground: #12161f; --lane: #39424f;
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf2; --soft: #a3adbd; --ground: #12161f; --lane: #39424f;
   --arrow: #84a9ff; --fault: #ff8a7a; --step: #1d2430; } }
-@media print { :root { --ink: #000; --soft: #444; --ground: #fff; --lane: #999; --arrow: #000; --fault: #000;
-  --step: #eee; } @page { margin: 12mm; } }
-body { margin: 2rem auto; max-width: 1240px; padding: 0 1rem; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", sans-serif; }
-h1 { font-size: 1.35rem; margin: 0 0 .25rem; } p { margin: 0 0 1rem; color: var(--soft); }
-svg { display: block; width: 100%; height: auto; break-inside: auto; }
-text { fill: var(--ink); font: 12px system-ui, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans KR", sans-serif; }
-.time, .more { fill: var(--soft); font-variant-numeric: tabular-nums; }
-.name { font-weight: 600; font-size: 13px; } .head { fill: var(--step); stroke: var(--lane); }
-.lane { stroke: var(--lane); } .band { fill: var(--step); } .said { font-weight: 600; }
-.plain { stroke: var(--arrow); fill: var(--arrow); } .fault { stroke: var(--fault); fill: var(--fault); }
-text.fault { stroke: none; } .halo { stroke: var(--ground); stroke-width: 4px; paint-order: stroke; }
-line.plain, line.fault { stroke-width: 1.5; } line.fault { stroke-dasharray: 5 3; }
+@media print { :root { color-scheme: light; --ink: #000; --soft: #444; --ground: #fff; --lane: #999; --arrow: #000;
+  --fault: #000; --step: #eee; } @page { margin: 12mm; } }
+"""
+DIAGRAM = f"""
+svg {{ display: block; width: 100%; height: auto; break-inside: auto; }}
+svg text {{ fill: var(--ink); font: 12px {FONT}; }}
+svg .time, svg .more {{ fill: var(--soft); font-variant-numeric: tabular-nums; }}
+svg .name {{ font-weight: 600; font-size: 13px; }} svg .head {{ fill: var(--step); stroke: var(--lane); }}
+svg .lane {{ stroke: var(--lane); }} svg .band {{ fill: var(--step); }} svg .said {{ font-weight: 600; }}
+svg .plain {{ stroke: var(--arrow); fill: var(--arrow); }} svg .fault {{ stroke: var(--fault); fill: var(--fault); }}
+svg text.fault {{ stroke: none; }}
+svg .halo, svg text.halo.fault {{ stroke: var(--ground); stroke-width: 4px; paint-order: stroke; }}
+svg line.plain, svg line.fault {{ stroke-width: 1.5; }} svg line.fault {{ stroke-dasharray: 5 3; }}
+"""
+_PAGE = f"""
+body {{ margin: 2rem auto; max-width: 1240px; padding: 0 1rem; background: var(--ground); color: var(--ink);
+  font: 15px/1.5 {FONT}; }}
+h1 {{ font-size: 1.35rem; margin: 0 0 .25rem; }} p {{ margin: 0 0 1rem; color: var(--soft); }}
 """
 
 
 def timeline_html(history: Sequence[Event], title: str, *, shown: int = SHOWN) -> str:
     """The whole page. What the diagram has no room for is counted in it."""
-    found = arrows(history)
     run = history[0].data if history and history[0].kind == "run" else {}
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{_text(title)}</h1>\n"
-        f"<p>{_text(_about(run, history))}</p>\n{_svg(found, title, shown)}\n</body>\n</html>\n"
+        f"<title>{_text(title)}</title>\n<style>{COLOURS}{DIAGRAM}{_PAGE}</style>\n</head>\n"
+        f"<body>\n<h1>{_text(title)}</h1>\n"
+        f"<p>{_text(_about(run, history))}</p>\n{diagram(history, title, shown=shown)}\n</body>\n</html>\n"
     )
 
 
 def _about(run: Mapping[str, Any], history: Sequence[Event]) -> str:
     seats = run.get("seats")
-    parts = [f"{seat} {how}" for seat, how in seats.items()] if isinstance(seats, dict) else []
-    parts += [f"Redis {run['redis']}"] if run.get("redis") else []
+    named = seats.items() if isinstance(seats, dict) else ()
+    parts = [f"{seat} {how(without_userinfo(where))}" for seat, where in named]
+    parts += [f"Redis {without_userinfo(run['redis'])}"] if run.get("redis") else []
     parts += [f"seed {run['seed']}"] if "seed" in run else []
     parts += [f"{len(history)} events"]
     if history:
@@ -61,7 +68,9 @@ def _about(run: Mapping[str, Any], history: Sequence[Event]) -> str:
     return " · ".join(parts)
 
 
-def _svg(found: Sequence[Arrow], title: str, shown: int) -> str:
+def diagram(history: Sequence[Event], title: str, *, shown: int = SHOWN, prefix: str = "") -> str:
+    """The picture alone, for a page that has COLOURS and DIAGRAM. `prefix` tells its ids from those of another."""
+    found = arrows(history)
     lanes = lanes_of(found)
     head, missing, tail = chosen(found, shown)
     rows = len(head) + len(tail) + (1 if missing else 0)
@@ -80,18 +89,18 @@ def _svg(found: Sequence[Arrow], title: str, shown: int) -> str:
         ]
     y = TOP + ROW / 2
     for arrow in head:
-        parts.append(_row(lanes, arrow, y, width))
+        parts.append(_row(lanes, arrow, y, width, prefix))
         y += ROW
     if missing:
         parts.append(f'<text class="more" x="{TIMES}" y="{y:g}">… {_text(left_out(missing))}</text>')
         y += ROW
     for arrow in tail:
-        parts.append(_row(lanes, arrow, y, width))
+        parts.append(_row(lanes, arrow, y, width, prefix))
         y += ROW
     return "\n".join([*parts, "</svg>"])
 
 
-def _row(lanes: Sequence[str], arrow: Arrow, y: float, width: int) -> str:
+def _row(lanes: Sequence[str], arrow: Arrow, y: float, width: int, prefix: str) -> str:
     """One arrow with its time and label, grouped, with the number of the event for who points at it."""
     time = f'<text class="time" x="{TIMES - 30}" y="{y + 4:g}" text-anchor="end">{seconds(arrow.at)}</text>'
     if not arrow.source:
@@ -104,7 +113,7 @@ def _row(lanes: Sequence[str], arrow: Arrow, y: float, width: int) -> str:
         drawn = _note(lanes, arrow, y, width)
     else:
         drawn = _arrow(lanes, arrow, y, width)
-    return f'<g id="event-{arrow.seq}"><title>event {arrow.seq}</title>{time}{drawn}</g>'
+    return f'<g id="{prefix}event-{arrow.seq}"><title>event {arrow.seq}</title>{time}{drawn}</g>'
 
 
 def _note(lanes: Sequence[str], arrow: Arrow, y: float, width: int) -> str:

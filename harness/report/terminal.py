@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import Report, conclusion, printable
-from harness.verdict import Finding, Verdict, counts, grouped
+from harness.report import Report, conclusion, cut, how, printable, tally, without_userinfo
+from harness.verdict import Finding, Verdict, grouped
 from harness.verdict import Group as Findings
 
-STYLES = {"kept": "green", "broken": "bold red", "unproven": "yellow"}
+STYLES = {"kept": "green", "broken": "bold red", "waived": "magenta", "unproven": "yellow"}
 PIPE_WIDTH = 110
 NARROW = 80
 SHOWN = 600
@@ -45,9 +45,9 @@ def header(run: Mapping[str, Any]) -> RenderableType:
     table.add_column(style="dim", min_width=9)
     table.add_column()
     table.add_row("harness", f"{run['harness']}, agreement {run['agreement']}")
-    for seat, how in run["seats"].items():
-        table.add_row(seat, how)
-    table.add_row("redis", printable(str(run["redis"])))
+    for seat, where in run["seats"].items():
+        table.add_row(seat, how(without_userinfo(where)))
+    table.add_row("redis", printable(without_userinfo(str(run["redis"]))))
     table.add_row("seed", str(run["seed"]))
     return Group(table, Text())
 
@@ -57,22 +57,34 @@ def verdicts(report: Report, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for seat in report.seats:
         kept = [verdict for verdict in report.verdicts if verdict.seat == seat]
-        tally = ", ".join(f"{number} {outcome}" for outcome, number in counts(kept).items() if number)
-        parts += [Text.assemble((seat, "bold"), f"  {tally}"), _clauses(kept, width), Text()]
+        parts += [Text.assemble((seat, "bold"), f"  {tally(report, seat)}"), _clauses(report, kept, width), Text()]
     for verdict in report.verdicts:
         for group in grouped(verdict.findings):
             parts += [_finding(report, verdict, group), Text()]
     return Group(*parts)
 
 
+def waivers(report: Report) -> RenderableType:
+    """What is waived, and the waivers that fail the run."""
+    told = [
+        Text.assemble(("waived   ", STYLES["waived"]), f"{verdict.clause}: {report.waiver(verdict)}")
+        for verdict in report.of("waived")
+    ]
+    return Group(*told, faults(report))
+
+
+def faults(report: Report) -> RenderableType:
+    """The waivers that fail the run, each with its place."""
+    return Group(*(Text(printable(str(fault)), STYLES["broken"]) for fault in report.faults))
+
+
 def summary(report: Report) -> Text:
     """How many clauses are kept, broken and unproven, and what that means."""
-    tally = ", ".join(f"{number} {outcome}" for outcome, number in counts(report.verdicts).items())
     style = {0: "bold green", 1: "bold red"}.get(report.exit_code, "bold yellow")
-    return Text.assemble((tally, style), f": {conclusion(report)}")
+    return Text.assemble((tally(report), style), f": {conclusion(report)}")
 
 
-def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
+def _clauses(report: Report, verdicts: list[Verdict], width: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(min_width=8, no_wrap=True)
     table.add_column(min_width=6, no_wrap=True)
@@ -81,8 +93,9 @@ def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
     if width >= NARROW:
         table.add_column(style="dim")
     for verdict in verdicts:
+        status = report.status(verdict)
         row = [
-            Text(verdict.outcome, STYLES[verdict.outcome]),
+            Text(status, STYLES[status]),
             Text(verdict.level, "dim"),
             Text(verdict.clause),
             Text(str(verdict.exercised) if verdict.exercised else ""),
@@ -99,14 +112,15 @@ def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
 
 def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableType:
     number, finding = len(group.findings), group.first
-    how = report.run["seats"].get(verdict.seat, "")
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=9, no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("promise", Text(verdict.promise))
     table.add_row("written", Text(f"{', '.join(verdict.sources)}  ({verdict.where})"))
     times = f", {number} times" if number > 1 else ""
-    table.add_row("broken by", Text(f"{verdict.seat} ({how}){times}"))
+    table.add_row("broken by", Text(f"{verdict.seat} ({report.how(verdict.seat)}){times}"))
+    if verdict.clause in report.waived:
+        table.add_row("waived", Text(report.waiver(verdict), STYLES["waived"]))
     table.add_row("expected", Text(printable(finding.expected)))
     for shown in group.findings[:EXAMPLES]:
         table.add_row("seen", Text(printable(_seen(shown))))
@@ -118,7 +132,7 @@ def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableTyp
         table.add_row("wire", Text(_cut(printable(finding.evidence))))
     for command in (*finding.reproduce, report.command):
         table.add_row("reproduce", Text(_cut(printable(command))))
-    title = Text.assemble((f"{verdict.clause} ", STYLES["broken"]), (verdict.level, "dim"))
+    title = Text.assemble((f"{verdict.clause} ", STYLES[report.status(verdict)]), (verdict.level, "dim"))
     return Group(title, Padding(table, (0, 0, 0, 2)))
 
 
@@ -128,6 +142,4 @@ def _seen(finding: Finding) -> str:
 
 
 def _cut(text: str) -> str:
-    if len(text) <= SHOWN:
-        return text
-    return f"{text[:SHOWN]}… ({len(text)} characters; --report json=FILE has them all)"
+    return cut(text, SHOWN)
