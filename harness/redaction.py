@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+OURS = ("HITL timeout", "aura-harness")
+"""What no person wrote."""
 FIELDS = ("comment", "reason", "executor_id", "userId", "user")
 """What people write, and who they are."""
 _FIELD = re.compile(rf'("(?:{"|".join(FIELDS)})"\s*:\s*)"((?:[^"\\]|\\.)+)"')
@@ -24,8 +27,15 @@ def redacted(value: Any, name: str = "") -> Any:
 
 
 def _replaced(found: re.Match[str]) -> str:
-    return f'{found[1]}"{_mark(found[2])}"'
+    """Escaped in whatever way, an equal text gets an equal mark."""
+    try:
+        text = json.loads(f'"{found[2]}"', strict=False)
+    except ValueError:
+        text = found[2]
+    return f'{found[1]}"{_mark(text)}"'
 
 
 def _mark(text: str) -> str:
+    if text in OURS:
+        return text
     return f"redacted-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
