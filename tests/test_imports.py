@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "cases": {"generate", "tokens"},
     "vocabulary": set(),
     "scenario": LEAVES | {"located", "vocabulary"},
-    "expect": {"history", "scenario", "verdict"},
+    "expect": {"history", "redaction", "scenario", "verdict"},
     "redaction": set(),
     "configuration": LEAVES | {"live"},
     "waivers": LEAVES | {"located", "verdict"},

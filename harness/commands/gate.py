@@ -22,7 +22,7 @@ from harness.commands.options import command_parser, configuration, judging_opti
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
-    from harness.gate import Settings
+    from harness.gate import Options, Settings
     from harness.replay import Played
     from harness.report.progress import Progress
     from harness.seats import Targets
@@ -72,18 +72,19 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         history = runner.run(gate.run(agreement, options, settings, out=out, began=header, progress=progress))
         self_test = history.complete and not targets.live
-        played = _stories(agreement, settings, arguments.seed, out, progress) if self_test else ()
+        played = _stories(agreement, settings, options, out, progress) if self_test else ()
     histories = [history, *(each.history for each in played)]
     return present(arguments, judged(agreement, histories, [each.judged for each in played], required, waivers))
 
 
 def _stories(
-    agreement: Agreement, settings: Settings, seed: int, out: IO[str] | None, progress: Progress
+    agreement: Agreement, settings: Settings, options: Options, out: IO[str] | None, progress: Progress
 ) -> tuple[Played, ...]:
     """Every scenario, in virtual time on Redis of its own, whatever the run before was on."""
     from harness import replay, scenario
 
     scenarios = scenario.load_all()
+    conditions = replay.Conditions(seed=options.seed, redact=options.redact)
     done = 0
 
     def told(played: Played) -> None:
@@ -91,7 +92,7 @@ def _stories(
         done += 1
         progress("scenarios, embedded", done, len(scenarios))
 
-    return replay.play_all(agreement, scenarios, settings, replay.Conditions(seed=seed), out=out, told=told)
+    return replay.play_all(agreement, scenarios, settings, conditions, out=out, told=told)
 
 
 def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
