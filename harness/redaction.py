@@ -26,6 +26,11 @@ def redacted(value: Any, name: str = "") -> Any:
     return _mark(value) if name in FIELDS and value else _FIELD.sub(_replaced, value)
 
 
+def of_event(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of what an event holds; its own `reason` is why the workbench did something."""
+    return {key: value if key == "reason" else redacted(value, key) for key, value in data.items()}
+
+
 def _replaced(found: re.Match[str]) -> str:
     """Escaped in whatever way, an equal text gets an equal mark."""
     try:

@@ -21,7 +21,7 @@ from harness.gate import Settings
 from harness.history import FINISHED, History, Recorder
 from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
-from harness.redaction import redacted
+from harness.redaction import of_event
 from harness.redis_server import RedisServer
 from harness.runner import described
 from harness.scenario import Scenario, Step
@@ -167,7 +167,7 @@ async def _run(
     ids = Ids(f"r{seed}-{secrets.token_hex(3)}-{scenario.name}" if targets.live else f"r{seed}-{scenario.name}")
     own = (conditions.folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if conditions.folder else None
     try:
-        recorder = Recorder(clock, own or out, redacted) if conditions.redact else Recorder(clock, own or out)
+        recorder = Recorder(clock, own or out, of_event) if conditions.redact else Recorder(clock, own or out)
         async with open_bus(conditions.redis_url) as bus:
             repeats = (*conditions.command, scenario.name)
             told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
