@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -82,9 +82,21 @@ class _Clock(Protocol):
 class Recorder:
     """The one writer of a history. Each event is on disk, if there is a file, before `record` returns."""
 
-    def __init__(self, clock: _Clock, out: IO[str] | None = None) -> None:
+    def __init__(
+        self,
+        clock: _Clock,
+        out: IO[str] | None = None,
+        *,
+        keep: bool = True,
+        told: Callable[[Event], object] = lambda event: None,
+    ) -> None:
+        """`told` gets every event. Without `keep`, for what runs on for days, none stays in memory, and there is no
+        `history`."""
         self._clock = clock
         self._out = out
+        self._keep = keep
+        self._told = told
+        self._recorded = 0
         self._events: list[Event] = []
 
     def record(
@@ -98,7 +110,7 @@ class Recorder:
         """`about` keeps only the ids that are text: what is not cannot correlate anything."""
         assert kind in KINDS, kind
         event = Event(
-            seq=len(self._events),
+            seq=self._recorded,
             at=self.elapsed(),
             wall=wall(self._clock.now()),
             kind=kind,
@@ -106,20 +118,24 @@ class Recorder:
             about={key: value for key, value in (about or {}).items() if isinstance(value, str) and _is_text(value)},
             data=data,
         )
-        self._events.append(event)
+        self._recorded += 1
+        if self._keep:
+            self._events.append(event)
         if self._out is not None:
             self._out.write(to_line(event))
             self._out.flush()
+        self._told(event)
         return event
 
     def __len__(self) -> int:
-        return len(self._events)
+        return self._recorded
 
     def elapsed(self) -> float:
         """Seconds since the run began, as an event recorded now would have them."""
         return round(self._clock.elapsed(), 6)
 
     def history(self) -> History:
+        assert self._keep, "nothing was kept"
         return History(self._events)
 
 

@@ -55,6 +55,7 @@ class AuraSeat:
     """What it does of its own accord."""
     approvals: Approvals
     """How it asks a person."""
+    actions: Actions
     link: Link
 
 
@@ -83,7 +84,7 @@ async def simulated(
     """Both seats, subscribed and tapped; a browser's STOMP client listens beside them."""
     await bus.tap(recorder)
     async with simulated_aura(bus, recorder, clock, aura) as aura_seat:
-        record = partial(_recorded_at, aura_seat.app, aura, clock)
+        record = partial(recorded_at, aura_seat.app, aura, clock)
         async with simulated_synapse(bus, recorder, clock, seed, synapse, record) as synapse_seat:
             yield Pair(aura_seat, synapse_seat, bus.publisher("harness"))
 
@@ -93,9 +94,18 @@ async def simulated_aura(bus: Bus, recorder: Recorder, clock: Clock, settings: A
     link = _link(bus, recorder, "aura")
     publishers = Publishers(settings, link.publish, clock)
     actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
+    async with tapped_approvals(settings, link, actions, recorder, clock) as approvals:
+        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, actions, link)
+
+
+@asynccontextmanager
+async def tapped_approvals(
+    settings: AuraSettings, link: Link, actions: Actions, recorder: Recorder, clock: Clock
+) -> AsyncIterator[Approvals]:
+    """What is still waited for at the end is given up."""
     approvals = Approvals(settings, TappedLink(link, recorder, settings.hitl_timeout_seconds), actions, clock)
     try:
-        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, link)
+        yield approvals
     finally:
         await approvals.close()
 
@@ -286,7 +296,7 @@ class TappedCases(Cases):
         return action
 
 
-async def _recorded_at(endpoint: App, settings: AuraSettings, clock: Clock, body: dict[str, object]) -> int:
+async def recorded_at(endpoint: App, settings: AuraSettings, clock: Clock, body: dict[str, object]) -> int:
     """How the backend calls Aura's record endpoint. Gives the status."""
     token = tokens.mint(settings.jwt_secret, BACKEND_TENANT, clock.now(), user="backend")
     status, _ = await call(endpoint, "POST", RECORD, body, {"Authorization": f"Bearer {token}"})
