@@ -82,6 +82,22 @@ ALLOWED: dict[str, set[str]] = {
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "live", "messages"}
     | {"outage", "runner", "stories", "synapse"},
     "report": {"verdict", "history", "expect", "scenario"},
+    "serve": LEAVES
+    | {
+        "",
+        "agreement",
+        "aura",
+        "bus",
+        "checks",
+        "clock",
+        "expect",
+        "gate",
+        "history",
+        "outage",
+        "player",
+        "redis_server",
+    }
+    | {"replay", "report", "runner", "scenario", "synapse", "tokens"},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,7 @@ class Parts:
     contracts: Path
     redis_url: str
     plays: Plays
+    triggers: Sequence[Route]
     health: Health
     tell: Tell
 
@@ -131,6 +132,7 @@ def _own(parts: Parts) -> Starlette:
         Route("/schemas/{name}", schema),
         Route("/scenarios", scenarios),
         Route("/scenarios/{name}", play, methods=["POST"]),
+        *parts.triggers,
     ]
     refusals = {HTTPException: _refused, HarnessError: _failed}
     return Starlette(routes=[Mount(OURS, routes=routes)], exception_handlers=refusals)

@@ -6,12 +6,14 @@ import asyncio
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
+
+from starlette.routing import Route
 
 from harness import __version__, tokens
 from harness.agreement import Agreement
@@ -37,6 +39,7 @@ from harness.serve.feed import Feed
 from harness.serve.lines import Lines
 from harness.serve.plays import Plays, Systems
 from harness.serve.server import serving
+from harness.serve.triggers import aura_triggers, synapse_triggers
 from harness.synapse.follow_ups import Record
 
 REACH: Mapping[str, tuple[str, ...]] = {
@@ -98,7 +101,11 @@ async def serve(
             await plays.stop()
             await held.aclose()
 
-        app = create_app(_parts(options, seats, plays, bus, lines.tell))
+        triggers = [
+            *(aura_triggers(seats.aura, settings.aura, feed, clock, held) if seats.aura else ()),
+            *(synapse_triggers(seats.synapse) if seats.synapse else ()),
+        ]
+        app = create_app(_parts(options, seats, plays, triggers, bus, lines.tell))
         async with serving(app, listening, close) as server:
             ready()
             await asyncio.wait({server, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -178,7 +185,9 @@ def _systems(options: Options, settings: Settings, seats: Seats, bus: Bus, feed:
     )
 
 
-def _parts(options: Options, seats: Seats, plays: Plays, bus: Bus, tell: Callable[[str], None]) -> Parts:
+def _parts(
+    options: Options, seats: Seats, plays: Plays, triggers: Sequence[Route], bus: Bus, tell: Callable[[str], None]
+) -> Parts:
     async def health() -> Mapping[str, Any]:
         reachable = await bus.answers()
         subscribed = seats.synapse.link.listens if seats.synapse else None
@@ -201,6 +210,7 @@ def _parts(options: Options, seats: Seats, plays: Plays, bus: Bus, tell: Callabl
         contracts=options.contracts,
         redis_url=options.redis_url,
         plays=plays,
+        triggers=triggers,
         health=health,
         tell=tell,
     )

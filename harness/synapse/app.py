@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute, websocket_session
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from harness.clock import Clock
 from harness.synapse.answers import refusal
@@ -54,6 +54,6 @@ def push_routes(broker: SimpleBroker, streams: EventStreams, seed: int) -> list[
     """Where browsers are told of notifications: STOMP on a WebSocket of its own and by SockJS, and the event stream."""
     return [
         WebSocketRoute(WEBSOCKET, broker.endpoint),
-        *sockjs_routes(SOCKJS, websocket_session(broker.endpoint), Random(seed)),
+        *sockjs_routes(SOCKJS, broker.endpoint, Random(seed)),
         Route(STREAM, streams, methods=["GET"]),
     ]

@@ -10,14 +10,16 @@ import asyncio
 import json
 import re
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute, websocket_session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 HEARTBEAT_SECONDS: Final = 25.0
 NOT_ACCEPTABLE: Final = 1003
@@ -31,8 +33,10 @@ _BEYOND: Final = re.compile("[\U00010000-\U0010ffff]")
 _WANTS_BEATS: Final = re.compile(r"CONNECTED\n(?:[^\n]+\n)*?heart-beat:[0-9]+,0*[1-9]")
 _NO_CACHE: Final = {"Cache-Control": "no-store, no-cache, must-revalidate, max-age=0"}
 
+Endpoint = Callable[[WebSocket], Awaitable[None]]
 
-def sockjs_routes(path: str, app: ASGIApp, random: Random, heartbeat: float = HEARTBEAT_SECONDS) -> list[BaseRoute]:
+
+def sockjs_routes(path: str, endpoint: Endpoint, random: Random) -> list[BaseRoute]:
     """The endpoint at `path`: its greeting, its `info`, and the framed WebSocket of every session."""
 
     async def greeting(request: Request) -> Response:
@@ -47,7 +51,7 @@ def sockjs_routes(path: str, app: ASGIApp, random: Random, heartbeat: float = HE
     return [
         Route(path, greeting, methods=["GET"]),
         Route(f"{path}/info", info, methods=["GET", "OPTIONS"]),
-        WebSocketRoute(f"{path}/{{server}}/{{session}}/websocket", Framed(app, heartbeat)),
+        WebSocketRoute(f"{path}/{{server}}/{{session}}/websocket", Framed(websocket_session(endpoint))),
     ]
 
 
