@@ -60,6 +60,11 @@ class Plays:
         self._playing: dict[str, Scenario] = {}
         self._tasks: set[asyncio.Task[Played]] = set()
 
+    @property
+    def playing(self) -> tuple[str, ...]:
+        """The runs that go on."""
+        return tuple(self._playing)
+
     def must_be_possible(self, scenario: Scenario) -> Systems:
         """Raises Impossible with the reason."""
         if self._systems is None:

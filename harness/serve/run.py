@@ -200,6 +200,7 @@ def _parts(
                 "own": options.server is not None,
                 "reachable": reachable,
             },
+            "playing": plays.playing,
             **({} if subscribed is None else {"subscribed": subscribed}),
         }
 

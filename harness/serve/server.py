@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -43,7 +44,7 @@ def bound(host: str, port: int) -> socket.socket:
     except OverflowError as error:
         raise HarnessError(f"--port {port}: a port is a number from 0 to 65535") from error
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise HarnessError(
             f"--port {port}: {host}:{port} cannot be had ({reason}); give another one, or 0 for any that is free"
         ) from error
