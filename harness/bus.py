@@ -326,16 +326,22 @@ class Bus:
     async def keep_tapped(self) -> None:
         """Put the tap back whenever its connection is lost, until cancelled; what passed meanwhile is not recorded."""
         while True:
-            await asyncio.sleep(RECONNECT_SECONDS)
-            if self._recorder is None or self._is_down or self._task is None or not self._task.done():
+            task, recorder = self._task, self._recorder
+            if task is None or recorder is None or self._is_down:
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            await asyncio.wait({task})
+            if self._is_down:
                 continue
             if self._tap is not None:
                 lost, self._tap = self._tap, None
-                self._task.exception()  # that its connection is lost
+                task.exception()  # that its connection is lost
                 self.gaps += 1
                 await lost.close()
-            with contextlib.suppress(RedisError, OSError):
-                await self.tap(self._recorder)
+            try:
+                await self.tap(recorder)
+            except (RedisError, OSError):
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def answers(self) -> bool:
         """Whether Redis can be reached now."""
@@ -366,9 +372,14 @@ class Bus:
         finally:
             self._tap_first = self._is_down = False
 
+    @property
+    def missed(self) -> bool:
+        """Whether the tap was cut off: then the history has a gap that is nobody's fault."""
+        return bool(self.gaps or (self._task is not None and self._task.done() and self._task.exception()))
+
     def must_have_listened(self) -> None:
-        """Raises HarnessError when the tap was cut off: then the history has a gap that is nobody's fault."""
-        if self.gaps or (self._task is not None and self._task.done() and self._task.exception()):
+        """Raises HarnessError when the tap has missed something."""
+        if self.missed:
             raise HarnessError(f"the connection to {self.description} was lost during the run; its history has a gap")
 
     async def close(self) -> None:

@@ -104,7 +104,6 @@ def _serve(
 
     clock = WallClock()
     lines = Lines(sys.stdout, clock, quiet=arguments.quiet)
-    logging.getLogger("harness").addHandler(Warnings(lines))
     options = Options(arguments.seats, redis_url, server, arguments.aura, contracts, _command(arguments))
     url = url_of(listening)
 
@@ -112,7 +111,12 @@ def _serve(
         for line in _greeting(url, options, settings, clock):
             lines.say(line)
 
-    asyncio.run(serve(options, settings, listening, lambda: load(contracts), clock, lines, ready, out))
+    warnings = Warnings(lines)
+    logging.getLogger("harness").addHandler(warnings)
+    try:
+        asyncio.run(serve(options, settings, listening, lambda: load(contracts), clock, lines, ready, out))
+    finally:
+        logging.getLogger("harness").removeHandler(warnings)
 
 
 def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> Iterator[str]:

@@ -109,7 +109,7 @@ async def serve(
         async with serving(app, listening, close) as server:
             ready()
             await asyncio.wait({server, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if out is not None and not bus.gaps:
+        if out is not None and not bus.missed:
             feed.record("step", {"do": FINISHED})
         elif out is not None:
             lines.say("the history has a gap, for the connection to Redis was lost; it is not marked as finished")

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import jsonschema_rs
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -106,7 +107,7 @@ def _route(
         fields = {**defaults, **found}
         try:
             await do(fields)
-        except OSError as error:
+        except (OSError, RedisError) as error:
             raise HTTPException(503, f"Redis: {error}") from error
         return JSONResponse(fields, 202)
 

@@ -22,9 +22,11 @@ import yaml
 from harness import gate
 from harness.agreement import Agreement
 from harness.checks import judge
+from harness.cli import main
 from harness.gate import Options, Settings
 from harness.history import load
 from harness.live import Target
+from harness.redis_server import private_server
 from harness.stomp import ChannelClosedError, Client, open_websocket
 from serve.processes import Served, command, environment, served
 
@@ -294,6 +296,24 @@ def test_a_stop_leaves_no_key_behind(real_redis: str) -> None:
         assert client.exists("hitl:request:left-1", "hitl:session:left-1-session") == 0
 
 
+def test_a_redis_that_goes_and_comes_back_is_told_and_all_goes_on(tmp_path: Path) -> None:
+    path, detection = tmp_path / "served.jsonl", {"severity": "HIGH", "score": 0.5}
+    with private_server() as server, served("--redis", server.url, "--quiet", "--history", str(path)) as running:
+        server.stop()
+        refused = running.post("/_harness/detect", {"case_id": "while-gone", **detection})
+        assert refused.status_code == 503
+        health = running.get("/_harness/health")
+        assert (health.status_code, health.json()["status"]) == (503, "down")
+        server.start()
+        while running.get("/_harness/health").status_code != 200:
+            pass
+        assert running.post("/_harness/detect", {"case_id": "back-again", **detection}).status_code == 202
+        notified(running, case_id="back-again")
+        assert running.stop() == 0
+        assert running.lines[-1].startswith("the history has a gap")
+    assert not load(path).complete
+
+
 # ---- Lines and history ---------------------------------------------------------------------------------------------
 
 
@@ -380,25 +400,27 @@ def test_a_history_can_be_judged_and_holds_no_secret(agreed: Agreement, tmp_path
         (["--redis", "redis://:secret@127.0.0.1:1"], 4, "--redis redis://:***@127.0.0.1:1: cannot be reached"),
     ],
 )
-def test_what_cannot_be_served_is_one_line_that_names_the_option(arguments: list[str], code: int, text: str) -> None:
-    answer = subprocess.run(
-        command("--port", "0", *arguments), capture_output=True, text=True, check=False, env=environment(), timeout=20
-    )
-    last = answer.stderr.splitlines()[-1]
-    assert (answer.returncode, answer.stdout) == (code, "")
-    assert text in last
-    assert "Traceback" not in answer.stderr
+def test_what_cannot_be_served_is_one_line_that_names_the_option(
+    arguments: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HARNESS_REDIS_URL", raising=False)
+    try:
+        found = main(["serve", "--port", "0", *arguments])
+    except SystemExit as stop:
+        found = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert (found, out) == (code, "")
+    assert text in err.splitlines()[-1]
+    assert "Traceback" not in err
     if code == 4:
-        assert answer.stderr.count("\n") == 1
+        assert err.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_named(both: Served) -> None:
-    port = both.url.rpartition(":")[2]
-    answer = subprocess.run(
-        command("--port", port), capture_output=True, text=True, check=False, env=environment(), timeout=20
-    )
-    assert answer.returncode == 4
-    assert answer.stderr == (
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 4
+    assert capsys.readouterr().err == (
         f"aura-harness: --port {port}: 127.0.0.1:{port} cannot be had (Address already in use); give another one, or 0 "
         "for any that is free\n"
     )
