@@ -373,6 +373,10 @@ class Bus:
             self._tap_first = self._is_down = False
 
     @property
+    def tapped(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
     def missed(self) -> bool:
         """Whether the tap was cut off: then the history has a gap that is nobody's fault."""
         return bool(self.gaps or (self._task is not None and self._task.done() and self._task.exception()))

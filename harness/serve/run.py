@@ -192,13 +192,14 @@ def _parts(
         reachable = await bus.answers()
         subscribed = seats.synapse.link.listens if seats.synapse else None
         return {
-            "status": "up" if reachable and subscribed is not False else "down",
+            "status": "up" if reachable and bus.tapped and subscribed is not False else "down",
             "harness": __version__,
             "seats": list(options.seats),
             "redis": {
                 "url": without_password(options.redis_url),
                 "own": options.server is not None,
                 "reachable": reachable,
+                "observed": bus.tapped,
             },
             "playing": plays.playing,
             **({} if subscribed is None else {"subscribed": subscribed}),

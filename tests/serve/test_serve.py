@@ -64,7 +64,7 @@ def test_the_first_line_names_the_address_and_health_answers_there(both: Served)
         "status": "up",
         "harness": "0.1.0",
         "seats": ["aura", "synapse"],
-        "redis": {"url": both.redis_url, "own": True, "reachable": True},
+        "redis": {"url": both.redis_url, "own": True, "reachable": True, "observed": True},
         "playing": [],
         "subscribed": True,
     }
@@ -311,7 +311,9 @@ def test_a_redis_that_goes_and_comes_back_is_told_and_all_goes_on(tmp_path: Path
         notified(running, case_id="back-again")
         assert running.stop() == 0
         assert running.lines[-1].startswith("the history has a gap")
-    assert not load(path).complete
+    history = load(path)
+    assert not history.complete
+    assert [event.about for event in history.of("published")] == [{"case": "back-again"}]
 
 
 # ---- Lines and history ---------------------------------------------------------------------------------------------

@@ -108,15 +108,38 @@ def test_a_beat_comes_whenever_the_server_has_said_nothing_for_25_seconds() -> N
     assert run(scene()) == [25.0, 50.0, 85.0]
 
 
-def test_where_stomp_beats_sockjs_does_not() -> None:
-    async def scene() -> list[str]:
+def test_where_the_server_wants_stomp_heart_beats_there_are_none_of_sockjs() -> None:
+    """Even for a client that agrees to none: Spring asks its own side only."""
+
+    async def scene(agreed: str) -> list[str]:
         broker = SimpleBroker(heartbeat=(10_000, 10_000))
         async with opened(broker.endpoint) as socket:
-            await socket.send(frame(CONNECT % "0,10000"))
+            await socket.send(frame(CONNECT % agreed, SUBSCRIBE))
             await socket.receive()
-            return [str(await socket.receive()) for _ in range(5)]
+            await broker.subscribed(TOPIC)
+            await asyncio.sleep(99)
+            broker.send(TOPIC, b"{}")
+            heard = [str(await socket.receive())]
+            while "MESSAGE" not in heard[-1]:
+                heard.append(str(await socket.receive()))
+        return heard[:-1]
 
-    assert run(scene()) == ['a["\\n"]'] * 5
+    assert run(scene("0,0")) == []
+    assert run(scene("0,10000")) == ['a["\\n"]'] * 8
+
+
+def test_the_messages_of_a_frame_come_one_after_the_other() -> None:
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    async def scene() -> list[str]:
+        async with opened(echo) as socket:
+            await socket.send(frame("하나", "둘", "셋"))
+            return [unframed(await socket.receive()) for _ in range(3)]
+
+    assert run(scene()) == ["하나", "둘", "셋"]
 
 
 @pytest.mark.parametrize("sent", ["CONNECT", "{}", '"CONNECT"', "[1]", "[null]", "["])
