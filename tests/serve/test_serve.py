@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urljoin
 
 import httpx2
@@ -32,6 +33,7 @@ from serve.processes import Served, command, environment, served
 
 CASE = "사건 ①/😀"
 TOPIC = "/topic/notifications"
+T = TypeVar("T")
 SECRET = "a-secret-of-our-own-with-32-bytes"
 
 
@@ -41,16 +43,24 @@ def both() -> Iterator[Served]:
         yield running
 
 
+def eventually(ask: Callable[[], T]) -> T:
+    """The first answer that is true, within ten seconds; else the last."""
+    deadline = time.monotonic() + 10
+    while not (answer := ask()) and time.monotonic() < deadline:
+        pass
+    return answer
+
+
 def notified(running: Served, **fields: object) -> dict[str, object]:
     """The newest row of tenant 0 that has these values in its payload, as soon as there is one."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def look() -> list[dict[str, object]]:
         rows = running.get("/api/synapse/notifications", X_Tenant_ID="0").json()["data"]["content"]
-        for row in rows:
-            if fields.items() <= row["payload"].items():
-                found: dict[str, object] = row
-                return found
-    raise AssertionError(f"no notification with {fields}")
+        return [row for row in rows if fields.items() <= row["payload"].items()]
+
+    found = eventually(look)
+    assert found, f"no notification with {fields}"
+    return found[0]
 
 
 # ---- What is shown -------------------------------------------------------------------------------------------------
@@ -263,8 +273,7 @@ def test_a_stop_closes_what_is_open_within_two_seconds_and_leaves_nothing_runnin
             parts = stream.aiter_text()
             assert await anext(parts) == ":\n\n"
             playing = asyncio.create_task(http.post("/_harness/scenarios/timeout?timeout=300"))
-            while not (await http.get("/_harness/health")).json()["playing"]:
-                pass
+            assert await asyncio.to_thread(eventually, lambda: running.get("/_harness/health").json()["playing"])
             began = time.monotonic()
             running.process.send_signal(number)
             told = [str(await framed.receive())]
@@ -305,8 +314,7 @@ def test_a_redis_that_goes_and_comes_back_is_told_and_all_goes_on(tmp_path: Path
         health = running.get("/_harness/health")
         assert (health.status_code, health.json()["status"]) == (503, "down")
         server.start()
-        while running.get("/_harness/health").status_code != 200:
-            pass
+        assert eventually(lambda: running.get("/_harness/health").status_code == 200)
         assert running.post("/_harness/detect", {"case_id": "back-again", **detection}).status_code == 202
         notified(running, case_id="back-again")
         assert running.stop() == 0
