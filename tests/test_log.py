@@ -37,6 +37,23 @@ CASE = "사건-1"
             {"channel": "workbench:alert", "wire": {"base64": "/v8="}},
             "→ redis  workbench:alert \\xfe\\xff",
         ),
+        (
+            "broadcast",
+            "synapse",
+            {},
+            {
+                "destination": "/topic/notifications",
+                "body": '{"type":"CASE_ACTION","content":"조치 승인됨","payload":{"case_id":"사건-1","request_id":7}}',
+            },
+            "synapse → workbench  notifications CASE_ACTION 조치 승인됨  case 사건-1",
+        ),
+        (
+            "broadcast",
+            "synapse",
+            {},
+            {"destination": "/topic/notifications", "body": "{"},
+            "synapse → workbench  notifications {",
+        ),
         ("fault", "synapse", {}, {"do": "cut"}, "synapse  cut"),
         ("step", None, {"case": "\x1b[2J"}, {"do": "detect"}, "detect  case \\u001b[2J"),
     ],

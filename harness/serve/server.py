@@ -36,7 +36,11 @@ def bound(host: str, port: int) -> socket.socket:
     """Raises HarnessError that names the option where the address cannot be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+        # asyncio sets it on sockets that know their protocol, which this one does not: an answer in two parts would
+        # wait 40 ms for the other side's acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except socket.gaierror as error:
         raise HarnessError(
             f"--host {host}: no address was found ({error.strerror}); give one of this machine"
