@@ -25,6 +25,7 @@ HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
 CONNECT_SECONDS = 2.0
 DELIVERY_SECONDS = 2.0
+RECONNECT_SECONDS = 0.2
 CLIENT_NAME = "aura-harness"
 MOST_CONNECTIONS = 10_000
 """Every subscription has one of its own, and redis-py allows a hundred by itself."""
@@ -163,6 +164,11 @@ class Link:
             self._dropped.clear()
             await self._dropped.wait()
 
+    @property
+    def listens(self) -> bool:
+        """Whether the seat holds every subscription that it wants, one at least."""
+        return bool(self._held) and not self._missing
+
     async def restore(self) -> None:
         """Returns when the seat has subscribed again."""
         self._open.set()
@@ -225,9 +231,15 @@ class Bus:
     come from the seat that published it.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, description: str) -> None:
-        self._redis = client
+    def __init__(
+        self, client: redis.asyncio.Redis, description: str, tap_client: redis.asyncio.Redis | None = None
+    ) -> None:
+        """`tap_client`: for a tap whose connection is not to be taken for a seat's."""
         self.description = description
+        self.gaps = 0
+        """How often the tap was lost and put back by `keep_tapped`."""
+        self._redis = client
+        self._tap_client = tap_client or client
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
@@ -237,6 +249,7 @@ class Bus:
         """How many messages of others the tap has left alone."""
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
         self._stored: set[str] = set()
+        self._is_down = False
         self._tap_first = False
 
     def publisher(self, seat: str) -> Publish:
@@ -264,8 +277,10 @@ class Bus:
         exact: bool = False,
         on_lost: Callable[[], None] | None = None,
         on_closed: Callable[[], None] | None = None,
+        client: redis.asyncio.Redis | None = None,
     ) -> Subscription:
-        subscription = Subscription(self._redis.pubsub(), names, exact=exact, on_lost=on_lost, on_closed=on_closed)
+        pubsub = (client or self._redis).pubsub()
+        subscription = Subscription(pubsub, names, exact=exact, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
 
@@ -327,11 +342,41 @@ class Bus:
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
         self._recorder = recorder
-        self._tap = await self._subscribe(*PATTERNS)
+        self._tap = await self._subscribe(*PATTERNS, client=self._tap_client)
         self._task = asyncio.create_task(self._listen(self._tap, recorder), name="redis tap")
+
+    async def keep_tapped(self) -> None:
+        """Put the tap back whenever its connection is lost, until cancelled; what passed meanwhile is not recorded."""
+        while True:
+            task, recorder = self._task, self._recorder
+            if task is None or recorder is None or self._is_down:
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            await asyncio.wait({task})
+            if self._is_down:
+                continue
+            if self._tap is not None:
+                lost, self._tap = self._tap, None
+                task.exception()  # that its connection is lost
+                self.gaps += 1
+                await lost.close()
+            try:
+                await self.tap(recorder)
+            except (RedisError, OSError):
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def answers(self) -> bool:
+        """Whether Redis can be reached now."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
 
     async def down(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Let `stop` end the server. The tap goes with it and misses nothing, for nobody can publish until `up`."""
+        self._is_down = True
         await stop()
         task, tap, self._task, self._tap = self._task, self._tap, None, None
         if task is not None and tap is not None:
@@ -347,11 +392,20 @@ class Bus:
             if self._recorder is not None:
                 await self.tap(self._recorder)
         finally:
-            self._tap_first = False
+            self._tap_first = self._is_down = False
+
+    @property
+    def tapped(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
+    def missed(self) -> bool:
+        """Whether the tap was cut off: then the history has a gap that is nobody's fault."""
+        return bool(self.gaps or (self._task is not None and self._task.done() and self._task.exception()))
 
     def must_have_listened(self) -> None:
-        """Raises HarnessError when the tap was cut off: then the history has a gap that is nobody's fault."""
-        if self._task is not None and self._task.done() and self._task.exception():
+        """Raises HarnessError when the tap has missed something."""
+        if self.missed:
             raise HarnessError(f"the connection to {self.description} was lost during the run; its history has a gap")
 
     async def close(self) -> None:
@@ -363,6 +417,7 @@ class Bus:
             with contextlib.suppress(RedisError, OSError):  # a server that is gone has nothing to be deleted
                 await self._redis.delete(*self._stored)
         await self._redis.aclose()
+        await self._tap_client.aclose()
 
     def _must_not_be_first(self) -> None:
         if self._tap_first:
@@ -442,12 +497,13 @@ _PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)
 
 
 @contextlib.asynccontextmanager
-async def open_bus(url: str | None, name: str = CLIENT_NAME) -> AsyncIterator[Bus]:
-    """The Redis at `url`, where its connections have this name, or an embedded one.
+async def open_bus(url: str | None, name: str = CLIENT_NAME, instead: str = "the embedded one") -> AsyncIterator[Bus]:
+    """The Redis at `url`, where its connections have this name, the tap's always that of the harness; or an embedded
+    one.
 
-    Raises HarnessError within three seconds if it cannot be reached.
+    Raises HarnessError within three seconds if it cannot be reached; `instead` is what there is without a URL.
     """
-    bus = _embedded() if url is None else await _connected(url, name)
+    bus = _embedded() if url is None else await _connected(url, name, instead)
     try:
         yield bus
     finally:
@@ -487,17 +543,16 @@ def _embedded() -> Bus:
     return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 
 
-async def _connected(url: str, name: str) -> Bus:
+async def _connected(url: str, name: str, instead: str) -> Bus:
     shown = without_password(url)
     options: dict[str, Any] = {
         "protocol": 2,
-        "client_name": name,
         "max_connections": MOST_CONNECTIONS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
     try:
-        client = redis.asyncio.Redis.from_url(url, **options)
+        client = redis.asyncio.Redis.from_url(url, client_name=name, **options)
     except ValueError as error:
         raise UsageError(
             f"--redis {shown}: {error}; give redis://, rediss:// or unix:// (also HARNESS_REDIS_URL)"
@@ -509,9 +564,10 @@ async def _connected(url: str, name: str) -> Bus:
         await client.aclose()
         raise HarnessError(
             f"--redis {shown}: cannot be reached ({_reason(error)}); start it, correct the URL (also "
-            "HARNESS_REDIS_URL), or leave it out for the embedded one"
+            f"HARNESS_REDIS_URL), or leave it out for {instead}"
         ) from error
-    return Bus(client, f"{shown} (Redis {info.get('redis_version', 'of unknown version')})")
+    own_tap = None if name == CLIENT_NAME else redis.asyncio.Redis.from_url(url, client_name=CLIENT_NAME, **options)
+    return Bus(client, f"{shown} (Redis {info.get('redis_version', 'of unknown version')})", own_tap)
 
 
 def without_password(url: str) -> str:

@@ -87,11 +87,20 @@ class Recorder:
         clock: _Clock,
         out: IO[str] | None = None,
         change: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda data: data,
+        *,
+        keep: bool = True,
+        told: Callable[[Event], object] = lambda event: None,
     ) -> None:
-        """What `change` makes of the data of an event is what is kept of it."""
+        """What `change` makes of the data of an event is what is kept of it. `told` gets every event.
+
+        Without `keep`, for what runs on for days, none stays in memory, and there is no `history`.
+        """
         self._clock = clock
         self._out = out
         self._change = change
+        self._keep = keep
+        self._told = told
+        self._recorded = 0
         self._events: list[Event] = []
 
     def record(
@@ -105,7 +114,7 @@ class Recorder:
         """`about` keeps only the ids that are text: what is not cannot correlate anything."""
         assert kind in KINDS, kind
         event = Event(
-            seq=len(self._events),
+            seq=self._recorded,
             at=self.elapsed(),
             wall=wall(self._clock.now()),
             kind=kind,
@@ -113,14 +122,17 @@ class Recorder:
             about={key: value for key, value in (about or {}).items() if isinstance(value, str) and _is_text(value)},
             data=self._change(data),
         )
-        self._events.append(event)
+        self._recorded += 1
+        if self._keep:
+            self._events.append(event)
         if self._out is not None:
             self._out.write(to_line(event))
             self._out.flush()
+        self._told(event)
         return event
 
     def __len__(self) -> int:
-        return len(self._events)
+        return self._recorded
 
     def since(self, seq: int) -> Sequence[Event]:
         """The events from this one on."""
@@ -131,6 +143,7 @@ class Recorder:
         return round(self._clock.elapsed(), 6)
 
     def history(self) -> History:
+        assert self._keep, "nothing was kept"
         return History(self._events)
 
 

@@ -33,7 +33,10 @@ class RedisServer:
     def start(self) -> None:
         """Returns when it accepts connections."""
         command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # Of a process group of its own: Ctrl-C is for us, and we stop it when nobody needs it any more.
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+        )
         try:
             _await_ready(self._process, self._binary)
         except BaseException:

@@ -7,20 +7,20 @@ import json
 import platform
 import threading
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from harness import __version__, tokens
 from harness.agreement import Agreement
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
 from harness.aura.app import create_app
-from harness.aura.hitl import ApprovalRequest, Approvals
+from harness.aura.hitl import Approvals
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Subscription
@@ -40,31 +40,23 @@ from harness.synapse.writer import Unwritable
 NOTIFICATIONS = "/topic/notifications"
 STOMP_PATH = "/ws/notifications/websocket"
 RECORD = "/aura/action/record"
+BACKEND_TENANT = "7"
 
 T = TypeVar("T")
 
 
-class Tells(Protocol):
-    """How Aura is made to do something of its own accord."""
-
-    async def case_created(self, case_id: str, severity: str, score: float) -> None: ...
-
-    async def rag_finished(self, rag_document_id: str, chunks_added: int, succeeded: bool) -> None: ...
-
-
-class Asks(Protocol):
-    async def ask(self, request: ApprovalRequest) -> Awaitable[object]:
-        """Returns when Aura listens for the answer; what it gives is done when the outcome is recorded."""
-
-
 @dataclass(frozen=True, slots=True)
 class AuraSeat:
+    """Aura, simulated, in this process."""
+
     app: App
     """Its HTTP side, tapped."""
-    publishers: Tells
-    approvals: Asks
-    link: Link | None
-    """Of a simulated one: its way to Redis."""
+    publishers: Publishers
+    """What it does of its own accord."""
+    approvals: Approvals
+    """How it asks a person."""
+    actions: Actions
+    link: Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +74,18 @@ async def simulated_aura(bus: Bus, recorder: Recorder, clock: Clock, settings: A
     link = _link(bus, recorder, "aura")
     publishers = Publishers(settings, link.publish, clock)
     actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
+    async with tapped_approvals(settings, link, actions, recorder, clock) as approvals:
+        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, actions, link)
+
+
+@asynccontextmanager
+async def tapped_approvals(
+    settings: AuraSettings, link: Link, actions: Actions, recorder: Recorder, clock: Clock
+) -> AsyncIterator[Approvals]:
+    """What is still waited for at the end is given up."""
     approvals = Approvals(settings, TappedLink(link, recorder, settings.hitl_timeout_seconds), actions, clock)
     try:
-        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, link)
+        yield approvals
     finally:
         await approvals.close()
 
@@ -273,6 +274,11 @@ class TappedCases(Cases):
         about = {"case": decision.case_id, "request": decision.request_id}
         self._recorder.record("step", data, seat="synapse", about=about)
         return action
+
+
+def backend_headers(aura: AuraSettings, clock: Clock) -> dict[str, str]:
+    """What the backend calls Aura with."""
+    return {"Authorization": f"Bearer {tokens.mint(aura.jwt_secret, BACKEND_TENANT, clock.now(), user='backend')}"}
 
 
 async def recorded_at(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from harness import tokens
+from harness.aura.hitl import ApprovalRequest
 from harness.aura.settings import Settings as AuraSettings
 from harness.backend import Backend, LiveBackend, SimulatedBackend
-from harness.bus import Bus, Publish
+from harness.bus import Bus, Link, Publish
 from harness.cases import RECORD_CALL
 from harness.clock import Clock, Ids
 from harness.errors import HarnessError
@@ -24,14 +24,13 @@ from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import Trigger, TriggeredAura, published
 from harness.outage import CutGap, Gap, KilledGap
-from harness.runner import AuraSeat, recorded_at, simulated_aura, simulated_synapse
+from harness.runner import AuraSeat, backend_headers, recorded_at, simulated_aura, simulated_synapse
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
 LIVE_TOLERANCE = 5.0
 """Seconds that the clocks of two machines may be apart."""
-BACKEND_TENANT = "7"
 _SECRETIVE = "***"
 
 
@@ -75,12 +74,39 @@ class Targets:
         return {"seats": seats, "reach": list(self.reach), "tolerance": LIVE_TOLERANCE if self.live else 0.0}
 
 
+class Tells(Protocol):
+    """How Aura is made to do something of its own accord."""
+
+    async def case_created(self, case_id: str, severity: str, score: float) -> None: ...
+
+    async def rag_finished(self, rag_document_id: str, chunks_added: int, succeeded: bool) -> None: ...
+
+
+class Asks(Protocol):
+    async def ask(self, request: ApprovalRequest) -> Awaitable[object]:
+        """Returns when Aura listens for the answer; what it gives is done when the outcome is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aura:
+    app: App
+    """Its HTTP side, tapped."""
+    publishers: Tells
+    approvals: Asks
+    link: Link | None
+    """Of a simulated one: its way to Redis."""
+
+    @classmethod
+    def simulated(cls, seat: AuraSeat) -> Self:
+        return cls(seat.app, seat.publishers, seat.approvals, seat.link)
+
+
 @dataclass(frozen=True, slots=True)
 class Seats:
     """Both systems of a run; how the run itself publishes; what one calls Aura with; how the consumer is cut off, where
     it may be."""
 
-    aura: AuraSeat
+    aura: Aura
     backend: Backend
     publish: Publish
     headers: Callable[[], Mapping[str, str]]
@@ -145,24 +171,23 @@ async def _live_backend(
 @asynccontextmanager
 async def _aura(
     targets: Targets, bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings
-) -> AsyncIterator[AuraSeat]:
+) -> AsyncIterator[Aura]:
     target = targets.aura
     if target is None:
         async with simulated_aura(bus, recorder, clock, settings) as seat:
-            yield seat
+            yield Aura.simulated(seat)
         return
     async with connection(target.url, target.patience, target.verify, target.headers) as client:
         app = Tap(remote(target, client), recorder, clock, lambda text: target.inspect(text, clock.now()), "aura")
         triggered = TriggeredAura(targets.triggers, bus, recorder, target.hitl_timeout)
-        yield AuraSeat(app, triggered, triggered, None)
+        yield Aura(app, triggered, triggered, None)
 
 
 def _headers(targets: Targets, aura: AuraSettings, clock: Clock) -> dict[str, str]:
     """What the backend calls Aura with."""
     if targets.aura is not None:
         return {"Authorization": targets.aura.authorization(clock.now()), "X-Tenant-ID": targets.aura.tenant}
-    token = tokens.mint(aura.jwt_secret, BACKEND_TENANT, clock.now(), user="backend")
-    return {"Authorization": f"Bearer {token}"}
+    return backend_headers(aura, clock)
 
 
 async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clock: Clock, ids: Ids) -> None:

@@ -346,3 +346,65 @@ def test_a_run_that_ends_while_its_server_is_stopped_has_no_gap() -> None:
                 bus.must_have_listened()
 
     asyncio.run(scene())
+
+
+def test_a_served_system_is_told_from_the_tap_beside_it_by_the_name_of_its_connections(real_redis: str) -> None:
+    async def scene() -> tuple[int, int]:
+        async with open_bus(real_redis) as gate:
+            before = await gate.others()
+            async with open_bus(real_redis, "served-synapse") as bus:
+                await bus.tap(Recorder(WallClock()))
+                with_tap = await gate.others() - before
+                await Link(bus, "synapse").subscribe("workbench:*")
+                return len(with_tap), len(await gate.others() - before)
+
+    assert asyncio.run(scene()) == (0, 1)
+
+
+def test_a_tap_that_lost_its_connection_is_put_back_and_the_gap_is_counted(real_redis: str) -> None:
+    async def scene() -> tuple[int, list[str]]:
+        recorder = Recorder(WallClock())
+        async with open_bus(real_redis, "served-aura") as bus, open_bus(real_redis) as other:
+            await bus.tap(recorder)
+            keeping = asyncio.create_task(bus.keep_tapped())
+            with redis.Redis.from_url(real_redis) as clients:
+                for client in clients.client_list():
+                    if client["name"] == "aura-harness" and client["psub"] != "0":
+                        clients.client_kill_filter(_id=client["id"])
+            publish = other.publisher("harness")
+            async with asyncio.timeout(5):
+                while True:
+                    if bus.gaps and await publish("workbench:alert", HANGUL):
+                        break
+                    await asyncio.sleep(0.01)
+            await bus.publisher("aura")("workbench:rag:status", HANGUL)
+            keeping.cancel()
+            await asyncio.wait({keeping})
+            with pytest.raises(HarnessError, match="its history has a gap"):
+                bus.must_have_listened()
+            return bus.gaps, [event.data["channel"] for event in recorder.history()]
+
+    assert asyncio.run(scene()) == (1, ["workbench:alert", "workbench:rag:status"])
+
+
+def test_whether_redis_answers_and_a_seat_listens_can_be_asked(redis_url: str | None) -> None:
+    async def scene() -> list[bool]:
+        async with open_bus(redis_url) as bus:
+            link = Link(bus, "synapse")
+            asked = [await bus.answers(), link.listens]
+            await link.subscribe("workbench:*")
+            asked.append(link.listens)
+            await link.cut()
+            return [*asked, link.listens]
+
+    assert asyncio.run(scene()) == [True, False, True, False]
+
+
+def test_a_redis_that_is_gone_does_not_answer() -> None:
+    async def scene() -> bool:
+        with private_server() as server:
+            async with open_bus(server.url) as bus:
+                server.stop()
+                return await bus.answers()
+
+    assert asyncio.run(scene()) is False

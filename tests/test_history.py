@@ -244,3 +244,16 @@ def test_a_history_is_complete_when_its_run_has_finished(tmp_path: Path) -> None
 def test_half_a_surrogate_pair_is_kept() -> None:
     history = recorded({"text": "\ud83d"})
     assert json.loads(to_line(history[1]).encode())["data"] == {"text": "\ud83d"}
+
+
+def test_what_runs_for_days_is_written_and_told_but_not_kept() -> None:
+    out = io.StringIO()
+    heard: list[Event] = []
+    recorder = Recorder(Steps(), out, keep=False, told=heard.append)
+    recorder.record("step", {"do": "검토 👍"})
+    recorder.record("step", {"do": "again"})
+    assert len(recorder) == 2
+    assert [event.seq for event in heard] == [0, 1]
+    assert out.getvalue() == "".join(map(to_line, heard))
+    with pytest.raises(AssertionError, match="nothing was kept"):
+        recorder.history()

@@ -88,6 +88,9 @@ ALLOWED: dict[str, set[str]] = {
     "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "runner"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "report": {"verdict", "history", "expect", "scenario", "waivers"},
+    "serve": LEAVES
+    | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}
+    | {"redis_server", "replay", "report", "runner", "scenario", "seats", "synapse", "tokens"},
 }
 
 

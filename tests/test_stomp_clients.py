@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from starlette.routing import WebSocketRoute
 
 from harness.stomp import ChannelClosedError, Client, open_websocket
 from harness.synapse.broker import SimpleBroker
+from harness.synapse.sockjs import sockjs_routes
 
 PATH = "/ws/notifications/websocket"
+SOCKJS = "/ws/notifications"
 TOPIC = "/topic/notifications"
 BODIES = [
     '{"title":"조치 완료","content":"케이스 DEMO00001 승인 ✅"}',
@@ -35,7 +38,8 @@ NODE = Path(__file__).parent / "node"
 @asynccontextmanager
 async def served(broker: SimpleBroker) -> AsyncIterator[int]:
     """The port of `broker` on loopback."""
-    async with serving(Starlette(routes=[WebSocketRoute(PATH, broker.endpoint)]), broker.close_sessions) as port:
+    routes = [WebSocketRoute(PATH, broker.endpoint), *sockjs_routes(SOCKJS, broker.endpoint, Random(1))]
+    async with serving(Starlette(routes=routes), broker.close_sessions) as port:
         yield port
 
 
@@ -88,26 +92,34 @@ def _missing_for_node() -> str | None:
     if node is None:
         return "no node in PATH"
     found = subprocess.run(
-        [node, "-e", 'require.resolve("@stomp/stompjs"); require.resolve("ws")'],
+        [node, "-e", '["@stomp/stompjs", "sockjs-client", "ws"].forEach(require.resolve)'],
         cwd=NODE,
         capture_output=True,
         check=False,
     )
-    return "@stomp/stompjs or ws is missing: npm install --prefix tests/node" if found.returncode else None
+    missing = "@stomp/stompjs, sockjs-client or ws is missing: npm install --prefix tests/node"
+    return missing if found.returncode else None
 
 
-def test_stompjs_receives_from_the_broker() -> None:
+@pytest.mark.parametrize(
+    ("url", "by"),
+    [
+        (f"ws://127.0.0.1:{{port}}{PATH}", {"subprotocol": "v12.stomp"}),
+        (f"http://127.0.0.1:{{port}}{SOCKJS}", {"subprotocol": "", "transport": "websocket"}),
+    ],
+    ids=["websocket", "sockjs"],
+)
+def test_stompjs_receives_from_the_broker(url: str, by: dict[str, str]) -> None:
     if (missing := _missing_for_node()) is not None:
         pytest.skip(missing)
 
     async def work() -> None:
         broker = SimpleBroker()
         async with served(broker) as port:
-            url = f"ws://127.0.0.1:{port}{PATH}"
             node = await asyncio.create_subprocess_exec(
                 "node",
                 NODE / "receive.cjs",
-                url,
+                url.format(port=port),
                 TOPIC,
                 str(len(BODIES)),
                 stdout=subprocess.PIPE,
@@ -117,7 +129,7 @@ def test_stompjs_receives_from_the_broker() -> None:
             try:
                 assert json.loads(await node.stdout.readline()) == {
                     "connected": {"version": "1.2", "heart-beat": "0,0"},
-                    "subprotocol": "v12.stomp",
+                    **by,
                 }
                 await broker.subscribed(TOPIC)
                 for body in BODIES:

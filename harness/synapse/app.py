@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from random import Random
 from typing import Final
 
 from starlette.applications import Starlette
@@ -18,10 +19,12 @@ from harness.synapse.cases import AlreadyDecided, Unknown
 from harness.synapse.container import LOST
 from harness.synapse.decisions import NoHitl, OtherTenant
 from harness.synapse.notification_routes import NOTIFICATIONS
+from harness.synapse.sockjs import sockjs_routes
 from harness.synapse.sse import EventStreams
 from harness.synapse.writer import Unwritable
 
-WEBSOCKET: Final = "/ws/notifications/websocket"
+SOCKJS: Final = "/ws/notifications"
+WEBSOCKET: Final = f"{SOCKJS}/websocket"
 STREAM: Final = f"{NOTIFICATIONS}/stream"
 
 _STATUS: Final[dict[type[Exception], int]] = {
@@ -47,6 +50,10 @@ def create_app(clock: Clock, *routes: BaseRoute) -> Starlette:
     return Starlette(routes=routes, exception_handlers=dict.fromkeys((HTTPException, *_STATUS), refused))
 
 
-def push_routes(broker: SimpleBroker, streams: EventStreams) -> list[BaseRoute]:
-    """Where browsers are told of notifications."""
-    return [WebSocketRoute(WEBSOCKET, broker.endpoint), Route(STREAM, streams, methods=["GET"])]
+def push_routes(broker: SimpleBroker, streams: EventStreams, seed: int) -> list[BaseRoute]:
+    """Where browsers are told of notifications: STOMP on a WebSocket of its own and by SockJS, and the event stream."""
+    return [
+        WebSocketRoute(WEBSOCKET, broker.endpoint),
+        *sockjs_routes(SOCKJS, broker.endpoint, Random(seed)),
+        Route(STREAM, streams, methods=["GET"]),
+    ]

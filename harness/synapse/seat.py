@@ -63,7 +63,7 @@ class Synapse:
         self.container = ListenerContainer(connect, listener, dispatcher, on_failure)
         self.app = create_app(
             clock,
-            *push_routes(self.broker, self.streams),
+            *push_routes(self.broker, self.streams, seed),
             *notification_routes(store, clock),
             *case_routes(cases, clock),
             *decision_routes(self.decisions, clock),
