@@ -98,7 +98,7 @@ def _clauses(verdicts: list[Verdict], width: int) -> RenderableType:
 
 
 def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableType:
-    number, finding = len(group.findings), group.first
+    number, finding = group.times, group.first
     how = report.run["seats"].get(verdict.seat, "")
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=9, no_wrap=True)
@@ -111,7 +111,8 @@ def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableTyp
     for shown in group.findings[:EXAMPLES]:
         table.add_row("seen", Text(printable(_seen(shown))))
     if number > EXAMPLES:
-        table.add_row("", Text(f"and {number - EXAMPLES} more; --report json=FILE has them all", "dim"))
+        where = "; --report json=FILE has them all" if number == len(group.findings) else ", which were only counted"
+        table.add_row("", Text(f"and {number - EXAMPLES} more{where}", "dim"))
     if finding.pointer:
         table.add_row("pointer", Text(printable(finding.pointer)))
     if finding.evidence:
