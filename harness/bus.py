@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
 import weakref
 from collections import defaultdict, deque
@@ -31,6 +32,7 @@ MOST_CONNECTIONS = 10_000
 
 CUT, LOST, RESTORED = "cut", "lost", "restored"
 """What a seat's connection can do."""
+_OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 Publish = Callable[[str, bytes], Awaitable[int]]
@@ -103,6 +105,40 @@ class Subscription:
         self._received.put_nowait(ConnectionError(f"the subscription to {' '.join(self._names)} is lost: {why}"))
         if self._on_lost is not None:
             self._on_lost()
+
+
+class Stream:
+    """A confirmed subscription to patterns, read straight from its connection and by one reader: for who sees all of
+    a busy Redis. What is not read waits in the connection, and Redis ends a connection where too much waits.
+    """
+
+    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...]) -> None:
+        self._pubsub = pubsub
+        self._patterns = patterns
+
+    async def confirm(self) -> None:
+        """Raises what a lost connection raises."""
+        await self._pubsub.psubscribe(*self._patterns)
+        for _ in self._patterns:
+            await self._pubsub.parse_response(block=False, timeout=CONNECT_SECONDS)
+
+    async def read(self) -> tuple[bytes, bytes] | None:
+        """Channel and bytes of the next message, or None for an answer to `ping`; does not give way while there is
+        one. Raises what a lost connection raises."""
+        connection = self._pubsub.connection
+        if connection is None:
+            raise ConnectionError("the connection is closed")
+        answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False, push_request=True)
+        return (answer[2], answer[3]) if answer[0] == b"pmessage" else None
+
+    async def ping(self) -> None:
+        """Make Redis say something, or a lost connection be noticed."""
+        await self._pubsub.ping()
+
+    async def close(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self._pubsub.punsubscribe()
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
 class Link:
@@ -264,6 +300,23 @@ class Bus:
         subscription = Subscription(self._redis.pubsub(), names, exact=exact, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
+
+    async def stream(self, *patterns: str) -> Stream:
+        """Raises what a lost connection raises."""
+        stream = Stream(self._redis.pubsub(), patterns)
+        try:
+            await stream.confirm()
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
+
+    async def overruns(self) -> int | None:
+        """How many connections this Redis has ended because too much waited in them; None where it does not say."""
+        with contextlib.suppress(RedisError, OSError):
+            told: Any = await self._redis.info("stats")
+            return int(told[_OVERRUNS]) if _OVERRUNS in told else None
+        return None
 
     async def others(self) -> frozenset[int]:
         """The connections that listen on patterns and are not a run's, by the number that Redis gives them."""

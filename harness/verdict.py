@@ -29,6 +29,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A finding as it was found: when, in seconds from the start, and on which channel."""
+
+    at: float
+    channel: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a run says of one clause. `exercised` counts the occasions on which it could have been broken."""
 

@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "messages": {"clock", "generate", "hostile"},
     "redis_server": LEAVES,
     "bus": LEAVES | {"history"},
+    "watch": {"agreement", "bus", "checks", "clock", "history", "verdict"},
     "republish": LEAVES | {"bus", "history"},
     "http": {"clock", "history"},
     "stomp": LEAVES | {"clock", "history"},

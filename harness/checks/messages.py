@@ -145,7 +145,9 @@ def unescaped(sight: Sight) -> Iterator[Finding | None]:
     text = sight.message.text
     if not isinstance(text, str):
         return
-    escaped = next((found for found in _ESCAPED.finditer(text) if int(found[1], 16) > 0x7F), None)
+    escaped = None
+    if "\\u" in text:
+        escaped = next((found for found in _ESCAPED.finditer(text) if int(found[1], 16) > 0x7F), None)
     if escaped is not None:
         seen = f"\\u{escaped[1]} at character {escaped.start() + 1}"
         yield _found(sight, "publish.unescaped", "text outside ASCII as it stands", seen)

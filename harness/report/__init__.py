@@ -55,6 +55,8 @@ def conclusion(report: Report) -> str:
         3: f"{_what_counts(report, 'unproven')} is unproven",
         4: "the run did not come to its end; what it recorded until then was judged",
     }[report.exit_code]
+    if report.exit_code == 0 and any(each.outcome == "broken" and each.level == "must" for each in report.verdicts):
+        said = "a clause that counts is broken, which was not to fail the run"
     simulated = [seat for seat, how in report.run["seats"].items() if how == "simulated"]
     if len(simulated) == len(report.run["seats"]):
         *first, last = simulated
