@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: gate test lint check bench clean
+.PHONY: gate test examples lint check bench clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
@@ -12,9 +12,14 @@ gate: $(VENV)/installed
 test: $(VENV)/installed tests/node/installed
 	$(BIN)/python -m pytest $(ARGS)
 
+# What other teams copy, run as they would run it.
+examples: $(VENV)/installed
+	$(BIN)/python -m pytest examples $(ARGS)
+
 # Speed, as ratios of one run.
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/mapping.py
+	$(BIN)/python benchmarks/watch.py
 
 # The agreement with itself and with the checks.
 lint: $(VENV)/installed

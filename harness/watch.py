@@ -167,11 +167,16 @@ class Follower:
         self._bytes = 0
         self._came = asyncio.Event()
         self._heard = 0.0
+        self._silent: float | None = None
         self._behind: float | None = None
         self._worst = 0.0
         self._skipped: Gap | None = None
         self._lost: tuple[float, str] | None = None
         self._stream: Stream | None = None
+
+    @property
+    def subscribed(self) -> bool:
+        return self._stream is not None
 
     async def follow(self, seconds: float | None, tick: float, on_tick: Callable[[], None]) -> None:
         """Returns after so many seconds, or when it is cancelled; what came until then is judged."""
@@ -243,9 +248,10 @@ class Follower:
     async def _again(self, error: BaseException, overruns: int | None) -> int | None:
         """Subscribe again, however long it takes. Answers what `overruns` then is."""
         watch = self._watch
-        last, why = self._heard, str(error).rstrip(".")
+        now, why = watch.clock.elapsed(), str(error).rstrip(".")
+        last, self._silent = (now if self._silent is None else self._silent), None
         watch.connected, self._lost = False, (last, why)
-        watch.note(watch.clock.elapsed(), f"the connection to Redis is lost ({why}); what is published now is missed")
+        watch.note(now, f"the connection to Redis is lost ({why}); what is published now is missed")
         if self._stream is not None:
             await self._stream.close()
             self._stream = None
@@ -255,15 +261,15 @@ class Follower:
             attempt += 1
             with contextlib.suppress(*GONE, RedisError, TimeoutError):
                 self._stream = await self._bus.stream(*PATTERNS)
-        now = await self._bus.overruns()
-        why = _reason(why, overruns, now)
+        counted = await self._bus.overruns()
+        why = _reason(why, overruns, counted)
         back = self._heard = watch.clock.elapsed()
         self._lost, watch.connected = None, True
         watch.missed(Gap(last, back, None, why))
         watch.note(
             back, f"subscribed again; missed is what came in {back - last:.2f} s and what waited in Redis: {why}"
         )
-        return now
+        return counted
 
     async def _ask(self) -> None:
         """A connection that died without a word is noticed."""
@@ -274,6 +280,7 @@ class Follower:
             if stream is None or quiet < QUIET:
                 continue
             if quiet > 3 * QUIET:
+                self._silent = self._heard
                 await stream.close()  # its reader then finds it gone
                 continue
             with contextlib.suppress(*GONE, RedisError):
@@ -331,7 +338,7 @@ class Follower:
         if self._lost is not None:
             lost, why = self._lost
             watch.missed(Gap(lost, None, None, why))
-            watch.note(now, f"ended without a connection, {now - lost:.1f} s after the last word of Redis")
+            watch.note(now, f"ended without a connection, {now - lost:.1f} s after it was lost")
         watch.lag = 0.0
 
 

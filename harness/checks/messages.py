@@ -68,7 +68,7 @@ def _same(told: Any, value: Any) -> bool:
     return value is ABSENT or value is None or (isinstance(told, bool) == isinstance(value, bool) and told == value)
 
 
-@check_each("publish.agree", unseen="whether they agree with the decision, for the call is not seen")
+@check_each("publish.agree", unseen="the decision")
 def agree(sight: Sight) -> Iterator[Finding | None]:
     message = sight.message
     if message.channel != CASE_ACTION or not sight.readable or sight.misplaced:

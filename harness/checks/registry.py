@@ -101,7 +101,7 @@ def _verdict(clause: Clause, run: Mapping[str, Any], occasions: Callable[[str], 
             seat=clause.seat,
             level=clause.level,  # type: ignore[arg-type]
             outcome=outcome,  # type: ignore[arg-type]
-            promise=f"{clause.promise} (Not {unseen}.)" if unseen else clause.promise,
+            promise=f"{clause.promise} (Not seen here: {unseen}.)" if unseen else clause.promise,
             sources=clause.sources,
             where=clause.where,
             **rest,  # type: ignore[arg-type]

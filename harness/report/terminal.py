@@ -59,6 +59,12 @@ def verdicts(report: Report, width: int) -> RenderableType:
         kept = [verdict for verdict in report.verdicts if verdict.seat == seat]
         tally = ", ".join(f"{number} {outcome}" for outcome, number in counts(kept).items() if number)
         parts += [Text.assemble((seat, "bold"), f"  {tally}"), _clauses(kept, width), Text()]
+    return Group(*parts, findings(report))
+
+
+def findings(report: Report) -> RenderableType:
+    """Each way in which a clause was broken, once."""
+    parts: list[RenderableType] = []
     for verdict in report.verdicts:
         for group in grouped(verdict.findings):
             parts += [_finding(report, verdict, group), Text()]
