@@ -82,6 +82,9 @@ ALLOWED: dict[str, set[str]] = {
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "live", "messages"}
     | {"outage", "runner", "stories", "synapse"},
+    "fixtures": LEAVES
+    | {"", "agreement", "aura", "bus", "checks", "clock", "history", "http", "messages", "report", "synapse"}
+    | {"tokens", "verdict"},
     "report": {"verdict", "history", "expect", "scenario"},
 }
 
