@@ -32,6 +32,7 @@ MOST_CONNECTIONS = 10_000
 
 CUT, LOST, RESTORED = "cut", "lost", "restored"
 """What a seat's connection can do."""
+EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
@@ -120,7 +121,8 @@ class Stream:
         """Raises what a lost connection raises."""
         await self._pubsub.psubscribe(*self._patterns)
         for _ in self._patterns:
-            await self._pubsub.parse_response(block=False, timeout=CONNECT_SECONDS)
+            if await self._pubsub.parse_response(block=False, timeout=CONNECT_SECONDS) is None:
+                raise ConnectionError(f"no subscription was confirmed in {CONNECT_SECONDS:g} s")
 
     async def read(self) -> tuple[bytes, bytes] | None:
         """Channel and bytes of the next message, or None for an answer to `ping`; does not give way while there is
@@ -313,8 +315,9 @@ class Bus:
 
     async def overruns(self) -> int | None:
         """How many connections this Redis has ended because too much waited in them; None where it does not say."""
-        with contextlib.suppress(RedisError, OSError):
-            told: Any = await self._redis.info("stats")
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                told: Any = await self._redis.info("stats")
             return int(told[_OVERRUNS]) if _OVERRUNS in told else None
         return None
 
@@ -468,12 +471,12 @@ _PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)
 
 
 @contextlib.asynccontextmanager
-async def open_bus(url: str | None, name: str = CLIENT_NAME) -> AsyncIterator[Bus]:
+async def open_bus(url: str | None, name: str = CLIENT_NAME, *, instead: str = EMBEDDED) -> AsyncIterator[Bus]:
     """The Redis at `url`, where its connections have this name, or an embedded one.
 
-    Raises HarnessError within three seconds if it cannot be reached.
+    Raises HarnessError within three seconds if it cannot be reached; `instead` is what else could be done then.
     """
-    bus = _embedded() if url is None else await _connected(url, name)
+    bus = _embedded() if url is None else await _connected(url, name, instead)
     try:
         yield bus
     finally:
@@ -513,7 +516,7 @@ def _embedded() -> Bus:
     return Bus(client, f"embedded (fakeredis {fakeredis.__version__})")
 
 
-async def _connected(url: str, name: str) -> Bus:
+async def _connected(url: str, name: str, instead: str) -> Bus:
     shown = without_password(url)
     options: dict[str, Any] = {
         "protocol": 2,
@@ -535,7 +538,7 @@ async def _connected(url: str, name: str) -> Bus:
         await client.aclose()
         raise HarnessError(
             f"--redis {shown}: cannot be reached ({_reason(error)}); start it, correct the URL (also "
-            "HARNESS_REDIS_URL), or leave it out for the embedded one"
+            f"HARNESS_REDIS_URL){instead}"
         ) from error
     return Bus(client, f"{shown} (Redis {info.get('redis_version', 'of unknown version')})")
 

@@ -51,6 +51,19 @@ def test_what_keeps_the_agreement_passes(run: Run) -> None:
     """).assert_outcomes(passed=1)
 
 
+def test_what_was_published_before_is_seen_whatever_came(run: Run) -> None:
+    run("""
+        def test_it(harness_redis, harness_observe, harness_synapse):
+            with harness_observe() as observed:
+                with harness_redis.client().pipeline() as together:
+                    for _ in range(2000):
+                        together.publish("workbench:alert", ALERT)
+                    together.execute()
+                assert len(observed.messages) == 2000
+                assert len(harness_synapse.notifications) == 2000
+    """).assert_outcomes(passed=1)
+
+
 def test_a_broken_clause_fails_the_test_with_its_finding(run: Run) -> None:
     result = run("""
         def test_it(harness_redis, harness_observe):

@@ -440,6 +440,7 @@ def test_what_is_wrong_with_the_call_is_one_line(
     last = capsys.readouterr().err.splitlines()[-1]
     assert said in last
     assert "secret" not in last
+    assert "embedded" not in last
 
 
 # ---- The screen

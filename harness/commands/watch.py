@@ -87,7 +87,7 @@ async def _watch(arguments: argparse.Namespace, watch: Watch, console: Console) 
     from harness.report import terminal
     from harness.watch import Follower, described
 
-    async with open_bus(arguments.redis) as bus:
+    async with open_bus(arguments.redis, instead=", or see whether this machine may reach it") as bus:
         watch.begin(described(watch.agreement, bus, __version__, _command(arguments)))
         is_terminal = console.is_terminal
         view: _View = _Screen(watch, console, arguments.seconds) if is_terminal else _Lines(watch, console)
