@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         watch.end()
         report = _report(arguments, watch)
     if not watch.judged:
-        terminal.show(console, "nothing of Aura's came by; is this the Redis, and the database, that it publishes on?")
+        terminal.show(console, "nothing of Aura's came by; is this the Redis that it publishes on?")
     return present(arguments, report)
 
 
