@@ -112,7 +112,7 @@ def note(at: float, text: str) -> Text:
 def rates(at: float, channels: Mapping[str, int], late: Mapping[str, float], broken: int) -> Text:
     """How it stands, in a line."""
     told = ", ".join(f"{printable(name)} {number:,} ({late.get(name, 0):,.0f}/s)" for name, number in channels.items())
-    return Text.assemble(_at(at), f"{told or 'no message so far'}; {broken:,} findings")
+    return Text.assemble(_at(at), f"{told or 'no message so far'}; {broken:,} finding{'' if broken == 1 else 's'}")
 
 
 def _at(at: float) -> str:
