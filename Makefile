@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 JAR = tests/spring/target/synapse.jar
 SPRING = PYTHONPATH=tests $(BIN)/python -m spring
 
-.PHONY: gate test spring spring-deep spring-record lint check bench clean
+.PHONY: gate test examples spring spring-deep spring-record lint check bench clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
@@ -29,9 +29,14 @@ spring-deep: $(VENV)/installed $(JAR)
 spring-record: $(VENV)/installed $(JAR)
 	$(SPRING) record
 
+# What other teams copy, run as they would run it.
+examples: $(VENV)/installed
+	$(BIN)/python -m pytest examples $(ARGS)
+
 # Speed, as ratios of one run.
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/mapping.py
+	$(BIN)/python benchmarks/watch.py
 
 # The agreement with itself and with the checks.
 lint: $(VENV)/installed

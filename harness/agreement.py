@@ -1,6 +1,7 @@
 """`contracts/` as one frozen index. Everything that is structurally wrong in it is shown at once, so that
 a person mends the folder in one go."""
 
+import difflib
 import functools
 import hashlib
 import json
@@ -191,6 +192,12 @@ def assemble(root: Path, files: Mapping[str, Located]) -> Agreement:
     if errors:
         raise AgreementError("\n".join(dict.fromkeys(errors)))
     return agreement
+
+
+def no_such_clause(agreement: Agreement, name: str) -> str:
+    """What to say of a name that is none."""
+    close = difflib.get_close_matches(name, agreement.clauses, n=1)
+    return f"there is no such clause; {f'did you mean {close[0]}?' if close else '`aura-harness gate` lists them all'}"
 
 
 def digest(value: Any) -> str:

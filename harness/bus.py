@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
 import weakref
 from collections import defaultdict, deque
@@ -32,6 +33,8 @@ MOST_CONNECTIONS = 10_000
 
 CUT, LOST, RESTORED = "cut", "lost", "restored"
 """What a seat's connection can do."""
+EMBEDDED = ", or leave it out for the embedded one"
+_OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 Publish = Callable[[str, bytes], Awaitable[int]]
@@ -104,6 +107,41 @@ class Subscription:
         self._received.put_nowait(ConnectionError(f"the subscription to {' '.join(self._names)} is lost: {why}"))
         if self._on_lost is not None:
             self._on_lost()
+
+
+class Stream:
+    """A confirmed subscription to patterns, read straight from its connection and by one reader: for who sees all of
+    a busy Redis. What is not read waits in the connection, and Redis ends a connection where too much waits.
+    """
+
+    def __init__(self, pubsub: PubSub, patterns: tuple[str, ...]) -> None:
+        self._pubsub = pubsub
+        self._patterns = patterns
+
+    async def confirm(self) -> None:
+        """Raises what a lost connection raises."""
+        await self._pubsub.psubscribe(*self._patterns)
+        for _ in self._patterns:
+            if await self._pubsub.parse_response(block=False, timeout=CONNECT_SECONDS) is None:
+                raise ConnectionError(f"no subscription was confirmed in {CONNECT_SECONDS:g} s")
+
+    async def read(self) -> tuple[bytes, bytes] | None:
+        """Channel and bytes of the next message, or None for an answer to `ping`; does not give way while there is
+        one. Raises what a lost connection raises."""
+        connection = self._pubsub.connection
+        if connection is None:
+            raise ConnectionError("the connection is closed")
+        answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False, push_request=True)
+        return (answer[2], answer[3]) if answer[0] == b"pmessage" else None
+
+    async def ping(self) -> None:
+        """Make Redis say something, or a lost connection be noticed."""
+        await self._pubsub.ping()
+
+    async def close(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self._pubsub.punsubscribe()
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
 class Link:
@@ -293,6 +331,24 @@ class Bus:
         """How many listen on exactly this channel."""
         ((_, count),) = await self._redis.pubsub_numsub(channel)
         return int(count)
+
+    async def stream(self, *patterns: str) -> Stream:
+        """Raises what a lost connection raises."""
+        stream = Stream(self._redis.pubsub(), patterns)
+        try:
+            await stream.confirm()
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
+
+    async def overruns(self) -> int | None:
+        """How many connections this Redis has ended because too much waited in them; None where it does not say."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                told: Any = await self._redis.info("stats")
+            return int(told[_OVERRUNS]) if _OVERRUNS in told else None
+        return None
 
     async def others(self) -> frozenset[int]:
         """The connections that listen on patterns and are not a run's, by the number that Redis gives them."""
@@ -497,11 +553,11 @@ _PREFIXES = tuple(pattern.removesuffix("*") for pattern in PATTERNS)
 
 
 @contextlib.asynccontextmanager
-async def open_bus(url: str | None, name: str = CLIENT_NAME, instead: str = "the embedded one") -> AsyncIterator[Bus]:
+async def open_bus(url: str | None, name: str = CLIENT_NAME, *, instead: str = EMBEDDED) -> AsyncIterator[Bus]:
     """The Redis at `url`, where its connections have this name, the tap's always that of the harness; or an embedded
     one.
 
-    Raises HarnessError within three seconds if it cannot be reached; `instead` is what there is without a URL.
+    Raises HarnessError within three seconds if it cannot be reached; `instead` is what else could be done then.
     """
     bus = _embedded() if url is None else await _connected(url, name, instead)
     try:
@@ -564,7 +620,7 @@ async def _connected(url: str, name: str, instead: str) -> Bus:
         await client.aclose()
         raise HarnessError(
             f"--redis {shown}: cannot be reached ({_reason(error)}); start it, correct the URL (also "
-            f"HARNESS_REDIS_URL), or leave it out for {instead}"
+            f"HARNESS_REDIS_URL){instead}"
         ) from error
     own_tap = None if name == CLIENT_NAME else redis.asyncio.Redis.from_url(url, client_name=CLIENT_NAME, **options)
     return Bus(client, f"{shown} (Redis {info.get('redis_version', 'of unknown version')})", own_tap)

@@ -174,9 +174,12 @@ def ids_of(body: bytes) -> dict[str, object]:
     return {name: value.get(f"{name}_id") for name in ("case", "request")}
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_line(event: Event) -> str:
     fields = {name: getattr(event, name) for name in Event.__slots__}
-    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n"
+    line = _encode(fields) + "\n"
     try:
         line.encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can only hold escaped

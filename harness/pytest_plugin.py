@@ -1,7 +1,7 @@
-"""Scenario files as pytest items: `pytest scenarios/` plays each and shows the lines of a story that went wrong.
+"""Fixtures for other teams' tests, prefixed `harness_`, and scenario files as pytest items.
 
-pytest loads this module in every project that has the harness installed: a project without scenarios must not pay
-for it, and its YAML is none of our business.
+pytest loads this module in every project that has the harness installed: a project that uses none of it must not pay
+for it, and its YAML is none of our business. So nothing of the harness is imported before a fixture is asked for.
 """
 
 from __future__ import annotations
@@ -14,12 +14,105 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.fixtures import HarnessRedis, Messages, Observation, Observe, SimulatedAura, SimulatedSynapse
     from harness.replay import Played
     from harness.scenario import Scenario
 
 COMMENT, SCHEMA = "# yaml-language-server: $schema=", "schema.json"
 LONGEST = 4096
 """Bytes of a first line; some YAML is one line of many megabytes."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("aura-harness", "the contract between Aura and Synapse")
+    group.addoption(
+        "--harness-redis",
+        metavar="URL",
+        help="a real Redis for harness_redis, or `own` to start one for the session; embedded without it",
+    )
+    group.addoption("--harness-seed", type=int, default=1, metavar="N", help="of harness_messages (1)")
+
+
+@pytest.fixture(scope="session")
+def harness_redis_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The URL of `--harness-redis`, None for the embedded one. A suite may override it with a Redis of its own."""
+    url = request.config.getoption("--harness-redis")
+    if url != "own":
+        yield url
+        return
+    from harness.redis_server import private_server
+
+    with private_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def harness_redis(harness_redis_url: str | None) -> Iterator[HarnessRedis]:
+    """The Redis of this test: `client()`, `async_client()`, and `url` where it has one."""
+    from harness.errors import HarnessError
+    from harness.fixtures import HarnessRedis
+
+    try:
+        redis = HarnessRedis(harness_redis_url)
+    except HarnessError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    yield redis
+    redis.close()
+
+
+@pytest.fixture
+def harness_observe(request: pytest.FixtureRequest, harness_redis: HarnessRedis) -> Observe:
+    """`with harness_observe():` records what Aura publishes, and fails the test where it breaks the agreement.
+
+    Takes the names of clauses, all that were exercised without any; `messages=1`, how many have to come, at most
+    `within=2.0` seconds after the block. In an async test, `async with`.
+    """
+    from harness import agreement
+    from harness.fixtures import Observation
+    from harness.fixtures.observe import WITHIN
+
+    def observe(*clauses: str, messages: int = 1, within: float = WITHIN) -> Observation:
+        return Observation(
+            agreement.load(),
+            harness_redis,
+            clauses,
+            messages=messages,
+            within=within,
+            test=request.node.nodeid,
+            fail=lambda text: pytest.fail(text, pytrace=False),
+        )
+
+    return observe
+
+
+@pytest.fixture
+def harness_synapse(harness_redis: HarnessRedis) -> Iterator[SimulatedSynapse]:
+    """A simulated Synapse on the Redis of this test: `notification(case_id=…)` is what it made of that message."""
+    from harness.fixtures import SimulatedSynapse
+
+    consumer = SimulatedSynapse(harness_redis)
+    yield consumer
+    consumer.close()
+
+
+@pytest.fixture
+def harness_aura(harness_redis: HarnessRedis) -> Iterator[SimulatedAura]:
+    """A simulated Aura on the Redis of this test: `raise_alert`, `finish_rag`, `record_action`; `app`, `url`."""
+    from harness.fixtures import SimulatedAura
+
+    provider = SimulatedAura(harness_redis)
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def harness_messages(request: pytest.FixtureRequest) -> Messages:
+    """Messages by the name of a sample, or of a kind: ordinary, incomplete, extras, borders, twice, hostile."""
+    from harness import agreement
+    from harness.fixtures.messages import named
+
+    seed: int = request.config.getoption("--harness-seed")
+    return lambda name: named(agreement.load(), name, seed)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:

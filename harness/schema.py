@@ -213,6 +213,8 @@ def _found(whole: Any, path: list[str | int]) -> Any:
 
 
 def _original(name: str) -> str:
+    if name.isascii():
+        return name
     return "".join(chr(ord(c) - _STAND_IN) if 0xF0000 <= ord(c) < 0xF0800 else c for c in name)
 
 

@@ -24,6 +24,17 @@ class Finding:
     events: tuple[int, ...] = ()
     """The `seq` of the events in the history."""
     reproduce: tuple[str, ...] = ()
+    times: int = 1
+    """For how many equal ones it stands, where not all of them could be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finding as it was found: when, in seconds from the start, and on which channel."""
+
+    at: float
+    channel: str
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,11 @@ class Group:
     @property
     def first(self) -> Finding:
         return self.findings[0]
+
+    @property
+    def times(self) -> int:
+        """How often it was broken in this way."""
+        return sum(finding.times for finding in self.findings)
 
 
 def grouped(findings: Iterable[Finding]) -> tuple[Group, ...]:

@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "messages": {"clock", "generate", "hostile"},
     "redis_server": LEAVES,
     "bus": LEAVES | {"history"},
+    "watch": {"agreement", "bus", "checks", "clock", "history", "verdict"},
     "republish": LEAVES | {"bus", "history"},
     "http": LEAVES | {"clock", "history"},
     "stomp": LEAVES | {"clock", "history"},
@@ -91,6 +92,9 @@ ALLOWED: dict[str, set[str]] = {
     "serve": LEAVES
     | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}
     | {"redis_server", "replay", "report", "runner", "scenario", "seats", "synapse", "tokens"},
+    "fixtures": LEAVES
+    | {"", "agreement", "aura", "bus", "checks", "clock", "history", "http", "messages", "report", "synapse"}
+    | {"tokens", "verdict"},
 }
 
 

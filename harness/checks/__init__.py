@@ -10,6 +10,7 @@ from harness.checks import (  # noqa: F401  (importing them registers their chec
     refetch,
     subscriber,
 )
-from harness.checks.registry import CHECKS, Check, judge
+from harness.checks.registry import CHECKS, EACH, SINGLE, Check, judge
+from harness.checks.tally import Tally
 
-__all__ = ["CHECKS", "Check", "judge"]
+__all__ = ["CHECKS", "EACH", "SINGLE", "Check", "Tally", "judge"]

@@ -23,7 +23,7 @@ def nothing_invented(view: View) -> Iterator[Finding | None]:
             yield None
         else:
             clause, expected = "delivery.nothing-invented", "a message for something that took place"
-            yield finding_of_aura(view, message, clause, expected, "no such event")
+            yield finding_of_aura(message, cause, clause, expected, "no such event")
 
 
 @check("delivery.nothing-lost")

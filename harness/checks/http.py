@@ -154,9 +154,9 @@ def shown(value: Any) -> str:
 def keys_within(value: Any) -> set[str]:
     """The names of all fields at any depth."""
     if isinstance(value, dict):
-        return set(value).union(*map(keys_within, value.values()))
+        return set(value).union(*(keys_within(item) for item in value.values() if isinstance(item, dict | list)))
     if isinstance(value, list):
-        return set().union(*map(keys_within, value))
+        return set().union(*(keys_within(item) for item in value if isinstance(item, dict | list)))
     return set()
 
 

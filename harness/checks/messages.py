@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from harness.checks.http import DATABASE_FIELDS, keys_within, shown
-from harness.checks.registry import check
+from harness.checks.registry import check, check_each
+from harness.checks.sight import CATEGORIES, Sight, sights
 from harness.checks.view import ABSENT, ALERT, CASE_ACTION, RAG_STATUS, Cause, Message, View
 from harness.reproduce import curl, listen
 from harness.schema import Violation, in_brief
 from harness.verdict import Finding
 
-CATEGORIES = {ALERT: "AI_DETECT", RAG_STATUS: "RAG_STATUS", CASE_ACTION: "CASE_ACTION"}
-_SCHEMAS = {ALERT: "alert", RAG_STATUS: "rag-status", CASE_ACTION: "case-action"}
 _COMMON = ("/type", "/category", "/message", "/timestamp")
 _DECISION = ("/approved", "/action_type", "/status_code")
 
@@ -52,16 +51,16 @@ def rag_success(view: View) -> Iterator[Finding | None]:
 
 @check("publish.echo")
 def echo(view: View) -> Iterator[Finding | None]:
-    for message in view.notifications:
-        cause = view.cause_of.get(message.event.seq)
-        if cause is None or not isinstance(message.value, dict) or of_another_kind(message, cause):
+    for sight in sights(view):
+        message, cause = sight.message, sight.cause
+        if cause is None or not sight.readable or of_another_kind(message, cause):
             continue
         wrong = [(name, value) for name, value in cause.told.items() if not _same(message.field(name), value)]
         if not wrong:
             yield None
         for name, value in wrong:
             seen = f"{shown(message.field(name))} where it was {shown(value)}"
-            yield finding(view, message, "publish.echo", f"{name} as it was", seen, f"/{name}")
+            yield finding(message, cause, "publish.echo", f"{name} as it was", seen, f"/{name}")
 
 
 def _same(told: Any, value: Any) -> bool:
@@ -69,115 +68,111 @@ def _same(told: Any, value: Any) -> bool:
     return value is ABSENT or value is None or (isinstance(told, bool) == isinstance(value, bool) and told == value)
 
 
-@check("publish.agree")
-def agree(view: View) -> Iterator[Finding | None]:
-    for message in view.notifications:
-        if message.channel != CASE_ACTION or not isinstance(message.value, dict) or _misplaced(message):
-            continue
-        wrong = _violations(view, message, _DECISION)
-        for violation in wrong:
-            yield _violated(view, message, "publish.agree", violation)
-        if wrong:
-            continue
-        cause = view.cause_of.get(message.event.seq)
-        decided = cause.approved if cause else None
-        if decided is not None and message.field("approved") is not decided:
-            seen = f"approved: {shown(message.field('approved'))} where the call said {shown(decided)}"
-            yield finding(view, message, "publish.agree", "the decision of the call", seen, "/approved")
-        else:
-            yield None
+@check_each("publish.agree", unseen="the decision")
+def agree(sight: Sight) -> Iterator[Finding | None]:
+    message = sight.message
+    if message.channel != CASE_ACTION or not sight.readable or sight.misplaced:
+        return
+    wrong = [violation for violation in sight.violations if violation.pointer in _DECISION]
+    for violation in wrong:
+        yield _violated(sight, "publish.agree", violation)
+    if wrong:
+        return
+    decided = sight.cause.approved if sight.cause else None
+    if decided is not None and message.field("approved") is not decided:
+        seen = f"approved: {shown(message.field('approved'))} where the call said {shown(decided)}"
+        yield _found(sight, "publish.agree", "the decision of the call", seen, "/approved")
+    else:
+        yield None
 
 
-@check("publish.common-fields")
-def common_fields(view: View) -> Iterator[Finding | None]:
-    for message in _readable(view):
-        wrong = [violation for violation in _violations(view, message, _COMMON) if not _other_category(violation)]
-        if not wrong:
-            yield None
-        for violation in wrong:
-            yield _violated(view, message, "publish.common-fields", violation)
+@check_each("publish.common-fields")
+def common_fields(sight: Sight) -> Iterator[Finding | None]:
+    if not sight.readable:
+        return
+    wrong = [each for each in sight.violations if each.pointer in _COMMON and not _other_category(each)]
+    if not wrong:
+        yield None
+    for violation in wrong:
+        yield _violated(sight, "publish.common-fields", violation)
 
 
-@check("publish.channel-category")
-def channel_category(view: View) -> Iterator[Finding | None]:
-    for message in _readable(view):
-        category = message.field("category")
-        if category not in CATEGORIES.values():
-            continue
-        expected = CATEGORIES.get(message.channel)
-        if category == expected:
-            yield None
-        elif expected is None:
-            known = f"one of {', '.join(CATEGORIES)}"
-            yield finding(view, message, "publish.channel-category", known, f"channel {message.channel}")
-        else:
-            clause, seen = "publish.channel-category", f"category {category}"
-            yield finding(view, message, clause, f"{expected} on {message.channel}", seen, "/category")
+@check_each("publish.channel-category")
+def channel_category(sight: Sight) -> Iterator[Finding | None]:
+    category = sight.message.field("category")
+    if category not in CATEGORIES.values():
+        return
+    clause, channel = "publish.channel-category", sight.message.channel
+    expected = CATEGORIES.get(channel)
+    if category == expected:
+        yield None
+    elif expected is None:
+        yield _found(sight, clause, f"one of {', '.join(CATEGORIES)}", f"channel {channel}")
+    else:
+        yield _found(sight, clause, f"{expected} on {channel}", f"category {category}", "/category")
 
 
-@check("publish.event-fields")
-def event_fields(view: View) -> Iterator[Finding | None]:
-    for message in _readable(view):
-        if _misplaced(message):
-            continue
-        wrong = [
-            violation for violation in _violations(view, message) if violation.pointer not in (*_COMMON, *_DECISION)
-        ]
-        if not wrong:
-            yield None
-        for violation in wrong:
-            yield _violated(view, message, "publish.event-fields", violation)
+@check_each("publish.event-fields")
+def event_fields(sight: Sight) -> Iterator[Finding | None]:
+    if not sight.readable or sight.misplaced:
+        return
+    wrong = [violation for violation in sight.violations if violation.pointer not in (*_COMMON, *_DECISION)]
+    if not wrong:
+        yield None
+    for violation in wrong:
+        yield _violated(sight, "publish.event-fields", violation)
 
 
-@check("publish.utf8-json")
-def utf8_json(view: View) -> Iterator[Finding | None]:
-    for message in view.notifications:
-        if isinstance(message.value, dict):
-            yield None
-            continue
-        if message.text is ABSENT:
-            seen = "bytes that are not UTF-8"
-        elif message.text.startswith("\ufeff"):
-            seen = "a byte order mark"
-        elif message.value is ABSENT:
-            seen = "text that is not JSON"
-        else:
-            seen = f"{in_brief(message.value)}, not an object"
-        yield finding(view, message, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
+@check_each("publish.utf8-json")
+def utf8_json(sight: Sight) -> Iterator[Finding | None]:
+    if sight.readable:
+        yield None
+        return
+    message = sight.message
+    if message.text is ABSENT:
+        seen = "bytes that are not UTF-8"
+    elif message.text.startswith("\ufeff"):
+        seen = "a byte order mark"
+    elif message.value is ABSENT:
+        seen = "text that is not JSON"
+    else:
+        seen = f"{in_brief(message.value)}, not an object"
+    yield _found(sight, "publish.utf8-json", "one JSON object in UTF-8 without a byte order mark", seen)
 
 
-@check("publish.unescaped")
-def unescaped(view: View) -> Iterator[Finding | None]:
-    for message in view.notifications:
-        if not isinstance(message.text, str):
-            continue
-        escaped = next((found for found in _ESCAPED.finditer(message.text) if int(found[1], 16) > 0x7F), None)
-        if escaped is not None:
-            seen = f"\\u{escaped[1]} at character {escaped.start() + 1}"
-            yield finding(view, message, "publish.unescaped", "text outside ASCII as it stands", seen)
-        elif not message.text.isascii():
-            yield None
+@check_each("publish.unescaped")
+def unescaped(sight: Sight) -> Iterator[Finding | None]:
+    text = sight.message.text
+    if not isinstance(text, str):
+        return
+    escaped = None
+    if "\\u" in text:
+        escaped = next((found for found in _ESCAPED.finditer(text) if int(found[1], 16) > 0x7F), None)
+    if escaped is not None:
+        seen = f"\\u{escaped[1]} at character {escaped.start() + 1}"
+        yield _found(sight, "publish.unescaped", "text outside ASCII as it stands", seen)
+    elif not text.isascii():
+        yield None
 
 
-@check("publish.timestamp-format")
-def timestamp_format(view: View) -> Iterator[Finding | None]:
-    for message in _readable(view):
-        stamp = message.field("timestamp")
-        if isinstance(stamp, str) and stamp:
-            fits = _INSTANT.fullmatch(stamp) and stamp.endswith(_UTC) and _moment(stamp)
-            expected = "ISO 8601 in UTC with an offset, as Instant.parse takes it"
-            yield (
-                None
-                if fits
-                else finding(view, message, "publish.timestamp-format", expected, shown(stamp), "/timestamp")
-            )
+@check_each("publish.timestamp-format")
+def timestamp_format(sight: Sight) -> Iterator[Finding | None]:
+    stamp = sight.message.field("timestamp")
+    if not isinstance(stamp, str) or not stamp:
+        return
+    if _INSTANT.fullmatch(stamp) and stamp.endswith(_UTC) and _moment(stamp):
+        yield None
+    else:
+        expected = "ISO 8601 in UTC with an offset, as Instant.parse takes it"
+        yield _found(sight, "publish.timestamp-format", expected, shown(stamp), "/timestamp")
 
 
 @check("publish.timestamp-within")
 def timestamp_within(view: View) -> Iterator[Finding | None]:
     tolerance = timedelta(seconds=view.tolerance)
-    for message in _readable(view):
-        stamp, cause = _moment(message.field("timestamp")), view.cause_of.get(message.event.seq)
+    for sight in sights(view):
+        message, cause = sight.message, sight.cause
+        stamp = _moment(message.field("timestamp"))
         if stamp is None or cause is None:
             continue
         # A timestamp is cut to the digits that it has, not rounded: it may lie before the start by one of them.
@@ -189,7 +184,7 @@ def timestamp_within(view: View) -> Iterator[Finding | None]:
             off = min(abs(stamp - first), abs(stamp - last))
             seen = f"{message.field('timestamp')}, {off.total_seconds():g} s {'before' if stamp < first else 'after'}"
             expected = "a timestamp between the start of the action and the publish"
-            yield finding(view, message, "publish.timestamp-within", expected, seen, "/timestamp")
+            yield _found(sight, "publish.timestamp-within", expected, seen, "/timestamp")
 
 
 @check("publish.after-feedback")
@@ -200,8 +195,8 @@ def after_feedback(view: View) -> Iterator[Finding | None]:
                 None
                 if line.event.seq < message.event.seq
                 else finding(
-                    view,
                     message,
+                    view.cause_of.get(message.event.seq),
                     "publish.after-feedback",
                     "the feedback line before the publish",
                     f"the message was event {message.event.seq}, its line {line.event.seq}",
@@ -209,58 +204,28 @@ def after_feedback(view: View) -> Iterator[Finding | None]:
             )
 
 
-@check("publish.no-database-fields")
-def no_database_fields(view: View) -> Iterator[Finding | None]:
-    for message in _readable(view):
-        found = [name for name in DATABASE_FIELDS if name in keys_within(message.value)]
-        yield (
-            None
-            if not found
-            else finding(
-                view,
-                message,
-                "publish.no-database-fields",
-                "neither history_id nor fi_doc_updated in a message of Aura's",
-                " and ".join(found),
-            )
-        )
+@check_each("publish.no-database-fields")
+def no_database_fields(sight: Sight) -> Iterator[Finding | None]:
+    if not sight.readable:
+        return
+    names = keys_within(sight.message.value)
+    found = [name for name in DATABASE_FIELDS if name in names]
+    if not found:
+        yield None
+    else:
+        expected = "neither history_id nor fi_doc_updated in a message of Aura's"
+        yield _found(sight, "publish.no-database-fields", expected, " and ".join(found))
 
 
-@check("publish.message-text")
-def message_text(view: View) -> Iterator[Finding | None]:
-    texts = {
-        (sample.channel, sample.value.get("approved")): sample.value["message"]
-        for sample in view.agreement.samples.values()
-        if sample.channel in CATEGORIES and sample.keeper == "aura"
-    }
-    for message in _readable(view):
-        approved = message.field("approved")
-        expected = texts.get((message.channel, approved if isinstance(approved, bool) else None))
-        said = message.field("message")
-        if expected is None or not isinstance(said, str) or not said or _misplaced(message):
-            continue
-        clause = "publish.message-text"
-        yield None if said == expected else finding(view, message, clause, expected, shown(said), "/message")
-
-
-def _readable(view: View) -> Iterator[Message]:
-    return (message for message in view.notifications if isinstance(message.value, dict))
-
-
-def _violations(view: View, message: Message, pointers: tuple[str, ...] = ()) -> list[Violation]:
-    """Where the message differs from the schema of its channel; on an unknown channel, from the common one."""
-    key = ("violations", message.event.seq)
-    if key not in view.cache:
-        schema = _SCHEMAS.get(message.channel, "notification")
-        view.cache[key] = view.validators[schema].violations(message.value)
-    found: tuple[Violation, ...] = view.cache[key]
-    return [violation for violation in found if not pointers or violation.pointer in pointers]
-
-
-def _misplaced(message: Message) -> bool:
-    """Whether its category belongs to another channel: which fields it should have cannot be said then."""
-    category = message.field("category")
-    return category in CATEGORIES.values() and category != CATEGORIES.get(message.channel)
+@check_each("publish.message-text")
+def message_text(sight: Sight) -> Iterator[Finding | None]:
+    message = sight.message
+    approved = message.field("approved")
+    expected = sight.wordings.get((message.channel, approved if isinstance(approved, bool) else None))
+    said = message.field("message")
+    if expected is None or not isinstance(said, str) or not said or sight.misplaced:
+        return
+    yield None if said == expected else _found(sight, "publish.message-text", expected, shown(said), "/message")
 
 
 def of_another_kind(message: Message, cause: Cause) -> bool:
@@ -274,14 +239,17 @@ def _other_category(violation: Violation) -> bool:
     return violation.pointer == "/category" and violation.value in CATEGORIES.values()
 
 
-def _violated(view: View, message: Message, clause: str, violation: Violation) -> Finding:
+def _violated(sight: Sight, clause: str, violation: Violation) -> Finding:
     expected = f"{violation.pointer or 'the message'} as in the document"
     seen = f"{violation.pointer or 'the message'} {violation.reason}"
-    return finding(view, message, clause, expected, seen, violation.pointer)
+    return _found(sight, clause, expected, seen, violation.pointer)
 
 
-def finding(view: View, message: Message, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
-    cause = view.cause_of.get(message.event.seq)
+def _found(sight: Sight, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
+    return finding(sight.message, sight.cause, clause, expected, seen, pointer)
+
+
+def finding(message: Message, cause: Cause | None, clause: str, expected: str, seen: str, pointer: str = "") -> Finding:
     events = (*((cause.event.seq,) if cause else ()), message.event.seq)
     return Finding(
         clause=clause,

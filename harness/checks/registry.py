@@ -1,10 +1,16 @@
-"""Which check judges which clause, and how a verdict is made of what a check yields."""
+"""Which check judges which clause, and how a verdict is made of what a check yields.
+
+A check of one message alone is registered for a whole history, too: there is one implementation of each clause.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from harness.agreement import Agreement, Clause
+from harness.checks.sight import Sight, sights
 from harness.checks.view import View
 from harness.history import History
 from harness.verdict import Finding, Verdict
@@ -13,6 +19,21 @@ Check = Callable[[View], Iterable[Finding | None]]
 """Yields once for every occasion on which its clause could have been broken: None where it was kept."""
 
 CHECKS: dict[str, Check] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class EachCheck:
+    """A check that needs no more than one message. `unseen` is what of its clause one message alone does not show."""
+
+    judge: Callable[[Sight], Iterable[Finding | None]]
+    unseen: str = ""
+
+
+EACH: dict[str, EachCheck] = {}
+
+SINGLE = "message"
+"""The reach of a run that sees messages and nothing of what they were published for: a watch, or somebody's tests."""
+_BEYOND = "out of reach: one message alone does not show it"
 
 
 def check(clause: str) -> Callable[[Check], Check]:
@@ -26,45 +47,86 @@ def check(clause: str) -> Callable[[Check], Check]:
     return register
 
 
+def check_each(
+    clause: str, unseen: str = ""
+) -> Callable[[Callable[[Sight], Iterable[Finding | None]]], Callable[[Sight], Iterable[Finding | None]]]:
+    """Register a function as the check of a clause about one message, in a history and as a message comes."""
+
+    def register(function: Callable[[Sight], Iterable[Finding | None]]) -> Callable[[Sight], Iterable[Finding | None]]:
+        @check(clause)
+        def over_history(view: View) -> Iterator[Finding | None]:
+            return (occasion for sight in sights(view) for occasion in function(sight))
+
+        EACH[clause] = EachCheck(function, unseen)
+        return function
+
+    return register
+
+
+@dataclass(slots=True)
+class Occasions:
+    """What a check yielded. `crash` is why it did not look at everything."""
+
+    exercised: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    crash: str = ""
+
+
 def judge(agreement: Agreement, history: History, checks: Mapping[str, Check] | None = None) -> tuple[Verdict, ...]:
     """One verdict per clause of the agreement, in its order. Only agreement and history are looked at."""
     view = View(agreement, history)
     known = CHECKS if checks is None else checks
-    return tuple(_verdict(clause, view, known.get(clause.id)) for clause in agreement.clauses.values())
+
+    def occasions(clause: str) -> Occasions | None:
+        function = known.get(clause)
+        return None if function is None else _occasions(function, view)
+
+    return verdicts(agreement, history.run, occasions)
 
 
-def _verdict(clause: Clause, view: View, function: Check | None) -> Verdict:
+def verdicts(
+    agreement: Agreement, run: Mapping[str, Any], occasions: Callable[[str], Occasions | None]
+) -> tuple[Verdict, ...]:
+    """`occasions` gives those of a clause that is in the reach of the run, None where no check judges it."""
+    return tuple(_verdict(clause, run, occasions) for clause in agreement.clauses.values())
+
+
+def _verdict(clause: Clause, run: Mapping[str, Any], occasions: Callable[[str], Occasions | None]) -> Verdict:
+    single = SINGLE in run["reach"]
+    unseen = EACH[clause.id].unseen if single and clause.id in EACH else ""
+
     def verdict(outcome: str, **rest: object) -> Verdict:
         return Verdict(
             clause=clause.id,
             seat=clause.seat,
             level=clause.level,  # type: ignore[arg-type]
             outcome=outcome,  # type: ignore[arg-type]
-            promise=clause.promise,
+            promise=f"{clause.promise} (Not seen here: {unseen}.)" if unseen else clause.promise,
             sources=clause.sources,
             where=clause.where,
             **rest,  # type: ignore[arg-type]
         )
 
-    if clause.seat not in view.history.run["seats"]:
+    if clause.seat not in run["seats"]:
         return verdict("unproven", reason="no such seat yet", in_reach=False)
-    lacking = sorted(clause.needs - set(view.history.run["reach"]))
+    if single and clause.id not in EACH:
+        return verdict("unproven", reason=_BEYOND, in_reach=False)
+    lacking = () if single else sorted(clause.needs - set(run["reach"]))
     if lacking:
         return verdict("unproven", reason=f"out of reach: needs {', '.join(lacking)}", in_reach=False)
-    if function is None:
+    found = occasions(clause.id)
+    if found is None:
         return verdict("unproven", reason="no check judges it")
-    exercised, findings, crash = _occasions(function, view)
-    if findings:
-        return verdict("broken", exercised=exercised, findings=tuple(findings))
-    if crash:
-        return verdict("unproven", exercised=exercised, reason=f"its check crashed: {crash}")
-    if not exercised and _only_beside(clause.seat, view.history.run["seats"]):
-        return verdict(
-            "unproven", reason=f"not exercised: {clause.seat} only stands beside a live seat", in_reach=False
-        )
-    if not exercised:
+    if found.findings:
+        return verdict("broken", exercised=found.exercised, findings=tuple(found.findings))
+    if found.crash:
+        return verdict("unproven", exercised=found.exercised, reason=f"its check crashed: {found.crash}")
+    if not found.exercised and not single and _only_beside(clause.seat, run["seats"]):
+        reason = f"not exercised: {clause.seat} only stands beside a live seat"
+        return verdict("unproven", reason=reason, in_reach=False)
+    if not found.exercised:
         return verdict("unproven", reason="not exercised: nothing in this run could have broken it")
-    return verdict("kept", exercised=exercised)
+    return verdict("kept", exercised=found.exercised)
 
 
 def _only_beside(seat: str, seats: Mapping[str, str]) -> bool:
@@ -72,15 +134,15 @@ def _only_beside(seat: str, seats: Mapping[str, str]) -> bool:
     return seats[seat] == "simulated" and set(seats.values()) != {"simulated"}
 
 
-def _occasions(function: Check, view: View) -> tuple[int, list[Finding], str]:
-    exercised, findings = 0, []
+def _occasions(function: Check, view: View) -> Occasions:
+    occasions = Occasions()
     try:
         for occasion in function(view):
             if occasion is not None and view.unfinished(occasion.events):
                 continue
-            exercised += 1
+            occasions.exercised += 1
             if occasion is not None:
-                findings.append(occasion)
+                occasions.findings.append(occasion)
     except Exception as error:  # a check that crashes proves nothing, and must not end the run
-        return exercised, findings, repr(error)
-    return exercised, findings, ""
+        occasions.crash = repr(error)
+    return occasions

@@ -150,17 +150,13 @@ class View:
     @cached_property
     def messages(self) -> tuple[Message, ...]:
         """Everything on the workbench channels, whoever sent it."""
-        published = (_message(event) for event in self.history.of("published"))
+        published = (read_message(event, decode(event.data["wire"])) for event in self.history.of("published"))
         return tuple(message for message in published if message.channel.startswith("workbench:"))
 
     @cached_property
     def notifications(self) -> tuple[Message, ...]:
         """Aura's: known to be, or from nobody that we know and not in the shape that only the backend publishes."""
-        return tuple(
-            message
-            for message in self.messages
-            if message.event.seat == "aura" or (message.event.seat is None and message.field("type") != OLDER_SHAPE)
-        )
+        return tuple(filter(of_aura, self.messages))
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
@@ -399,20 +395,25 @@ def _step(event: Event, channel: str, names: tuple[str, ...], *, due: bool) -> C
     )
 
 
-def _message(event: Event) -> Message:
-    wire = decode(event.data["wire"])
+def of_aura(message: Message) -> bool:
+    """Whether it is one of Aura's, as `View.notifications` has them."""
+    return message.event.seat == "aura" or (message.event.seat is None and message.field("type") != OLDER_SHAPE)
+
+
+def read_message(event: Event, wire: bytes) -> Message:
+    """`wire` are the bytes that the event holds."""
     try:
         text: Any = wire.decode()
     except UnicodeDecodeError:
         text = ABSENT
-    return Message(event, event.data["channel"], wire, text, ABSENT if text is ABSENT else _json(wire))
+    return Message(event, event.data["channel"], wire, text, ABSENT if text is ABSENT else _json(text))
 
 
 def _json(wire: str | bytes) -> Any:
     """Strict JSON, or ABSENT: no byte order mark, no NaN, nothing behind the value."""
     try:
         text = wire.decode() if isinstance(wire, bytes) else wire
-        return json.loads(text, parse_constant=_refuse)
+        return _STRICT.decode(text)
     except (ValueError, RecursionError):
         return ABSENT
 
@@ -423,6 +424,9 @@ def _mark(value: Any) -> Any:
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _lenient(wire: bytes) -> bool:

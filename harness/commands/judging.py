@@ -53,15 +53,13 @@ def loaded_waivers(arguments: argparse.Namespace, agreement: Agreement) -> tuple
 
 
 def required_clauses(arguments: argparse.Namespace, agreement: Agreement) -> frozenset[str]:
-    import difflib
+    from harness.agreement import no_such_clause
 
     asked = {name for names in arguments.require for name in names.split(",")}
     if "all" in asked:
         return frozenset(agreement.clauses)
     for name in sorted(asked - set(agreement.clauses)):
-        close = difflib.get_close_matches(name, agreement.clauses, n=1)
-        hint = f"; did you mean {close[0]}?" if close else "; `aura-harness gate` lists them all"
-        raise UsageError(f"--require {name}: there is no such clause{hint}")
+        raise UsageError(f"--require {name}: {no_such_clause(agreement, name)}")
     return frozenset(asked)
 
 

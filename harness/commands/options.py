@@ -107,6 +107,16 @@ def seconds(text: str) -> float:
     return seconds
 
 
+def duration(text: str) -> float:
+    """Seconds of `90`, `60s`, `5m`, `2h`."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        return seconds(number) * units[unit]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} was found, a time such as 60s, 5m or 2h was expected") from None
+
+
 def positive(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:

@@ -112,6 +112,8 @@ def proven(report: Report) -> str:
         case 0:
             waived = sum(verdict.level == "must" for verdict in report.of("waived"))
             but = f", but for {waived} that {'is' if waived == 1 else 'are'} waived" if waived else ""
+            if any(report.fails(verdict) and verdict.outcome == "broken" for verdict in report.verdicts):
+                return "a clause that counts is broken, which was not to fail the run"
             return f"every must in reach is kept{but}"
         case 1:
             return _what_is_broken(report)
@@ -131,7 +133,7 @@ def seats(run: Mapping[str, Any]) -> str:
 
 
 def how(where: str) -> str:
-    return where if where == SIMULATED else f"live at {printable(where)}"
+    return f"live at {printable(where)}" if "://" in where else printable(where)
 
 
 def without_userinfo(value: Any) -> Any:

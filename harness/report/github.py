@@ -44,7 +44,7 @@ def _lines(report: Report, verdict: Verdict) -> Iterator[str]:
     yield verdict.promise
     yield f"written: {', '.join(verdict.sources)}"
     for group in grouped(verdict.findings):
-        times = f" ({len(group.findings)} times)" if len(group.findings) > 1 else ""
+        times = f" ({group.times} times)" if group.times > 1 else ""
         yield f"expected: {cut(group.first.expected, SHOWN)}"
         yield f"seen: {cut(group.first.seen, SHOWN)}{times}"
     yield f"reproduce: {report.command}"

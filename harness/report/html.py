@@ -132,7 +132,7 @@ def _finding(report: Report, verdict: Verdict) -> str:
 
 
 def _group(report: Report, group: Group) -> str:
-    first, number = group.first, len(group.findings)
+    first, number = group.first, group.times
     seen = [f"<li>{_text(cut(each.seen, SHOWN))}{_events(each.events)}</li>" for each in group.findings[:EXAMPLES]]
     if number > EXAMPLES:
         seen.append(f'<li class="soft">and {number - EXAMPLES} more; --report json=FILE has them all</li>')

@@ -77,7 +77,7 @@ def _case(report: Report, suite: ET.Element, verdict: Verdict) -> str:
 def _lines(report: Report, verdict: Verdict) -> list[str]:
     return [
         printable(
-            f"{', '.join(verdict.sources)}\nbroken by {verdict.seat}, {len(group.findings)} times\n"
+            f"{', '.join(verdict.sources)}\nbroken by {verdict.seat}, {group.times} times\n"
             f"expected: {group.first.expected}\nseen: {group.first.seen}\n{group.first.evidence}\n"
             + "\n".join((*group.first.reproduce, report.command))
         )

@@ -102,7 +102,7 @@ def _findings(report: Report) -> Iterator[str]:
 
 
 def _finding(report: Report, verdict: Verdict, group: Group) -> str:
-    first, number, status = group.first, len(group.findings), report.status(verdict)
+    first, number, status = group.first, group.times, report.status(verdict)
     times = f", {number} times" if number > 1 else ""
     head = f"{MARKS[status]} <code>{verdict.clause}</code> ({verdict.level}) {status}: {verdict.seat}{times}"
     waived = [f"Waived: {text(report.waiver(verdict))}"] if status == "waived" else []

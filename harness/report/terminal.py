@@ -58,6 +58,12 @@ def verdicts(report: Report, width: int) -> RenderableType:
     for seat in report.seats:
         kept = [verdict for verdict in report.verdicts if verdict.seat == seat]
         parts += [Text.assemble((seat, "bold"), f"  {tally(report, seat)}"), _clauses(report, kept, width), Text()]
+    return Group(*parts, findings(report))
+
+
+def findings(report: Report) -> RenderableType:
+    """Each way in which a clause was broken, once."""
+    parts: list[RenderableType] = []
     for verdict in report.verdicts:
         for group in grouped(verdict.findings):
             parts += [_finding(report, verdict, group), Text()]
@@ -111,7 +117,7 @@ def _clauses(report: Report, verdicts: list[Verdict], width: int) -> RenderableT
 
 
 def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableType:
-    number, finding = len(group.findings), group.first
+    number, finding = group.times, group.first
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=9, no_wrap=True)
     table.add_column(overflow="fold")
@@ -125,7 +131,8 @@ def _finding(report: Report, verdict: Verdict, group: Findings) -> RenderableTyp
     for shown in group.findings[:EXAMPLES]:
         table.add_row("seen", Text(printable(_seen(shown))))
     if number > EXAMPLES:
-        table.add_row("", Text(f"and {number - EXAMPLES} more; --report json=FILE has them all", "dim"))
+        where = "; --report json=FILE has them all" if number == len(group.findings) else ", which were only counted"
+        table.add_row("", Text(f"and {number - EXAMPLES} more{where}", "dim"))
     if finding.pointer:
         table.add_row("pointer", Text(printable(finding.pointer)))
     if finding.evidence:

@@ -47,6 +47,7 @@ REACH: Mapping[str, tuple[str, ...]] = {
     "synapse": ("redis", "stomp", "rest", "trigger:action"),
 }
 """What the taps of each seat see."""
+OWN = ", or leave it out for one of its own"
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -89,7 +90,7 @@ async def serve(
     stopped = _stopped()
     feed = Feed(clock, out)
     feed.listeners[lines.event] = None
-    async with open_bus(options.redis_url, options.name, "one of its own") as bus, AsyncExitStack() as held:
+    async with open_bus(options.redis_url, options.name, instead=OWN) as bus, AsyncExitStack() as held:
         if out is not None:
             feed.record("run", _described(agreement(), options, bus))
         await bus.tap(feed)
