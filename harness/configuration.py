@@ -139,12 +139,12 @@ def _must_have(found: Mapping[str, Any], known: Mapping[str, Any], where: str) -
 
 def _aura(told: Mapping[str, Any], where: str) -> AuraTarget:
     token = told.get("token")
-    tenant = told.get("tenant") or (tenant_of(token) if token else "7")
+    tenant = (tenant_of(token) if token else None) or "7"
     return AuraTarget(
         url=told["url"].rstrip("/"),
         secret=told.get("secret") if token is None else None,
         token=token,
-        tenant=tenant,
+        tenant=told.get("tenant") or tenant,
         headers=_texts(told["headers"], f"{where}: [aura] headers"),
         patience=float(told.get("timeout", 5.0)),
         verify=told.get("verify", True),

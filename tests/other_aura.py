@@ -43,6 +43,7 @@ class Question(BaseModel):
 def other_aura(redis_url: str, feedback: Path | None = None, mistakes: Collection[str] = ()) -> FastAPI:
     client = redis.asyncio.Redis.from_url(redis_url)
     asking: set[asyncio.Task[None]] = set()
+    stored_keys: set[str] = set()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +51,8 @@ def other_aura(redis_url: str, feedback: Path | None = None, mistakes: Collectio
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
+        if stored_keys:
+            await client.delete(*stored_keys)
         await client.aclose()
 
     app = FastAPI(lifespan=lifespan)
@@ -129,6 +132,7 @@ def other_aura(redis_url: str, feedback: Path | None = None, mistakes: Collectio
             "tenantId": question.tenant,
             "createdAt": datetime.now(UTC).isoformat(),
         }
+        stored_keys.add(key)
         await client.set(key, json.dumps(stored), ex=1800)
         task = asyncio.create_task(answered(key, question))
         asking.add(task)
