@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from harness.agreement import load
 from harness.commands.judging import judged
+from harness.errors import HarnessError
 from harness.redis_server import private_server
 from harness.report import terminal
 from harness.report.progress import Progress
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
-    except NotAvailable as error:
+    except (NotAvailable, HarnessError) as error:
         print(f"spring: {error}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
@@ -90,7 +91,8 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _live(arguments: argparse.Namespace) -> int:
-    """0 where every `must` of the consumer that can be seen is kept, and nothing that was published at once is lost."""
+    """0 where every `must` of the consumer that can be seen is kept, nothing that was published at once is lost, and
+    neither side keeps an order that Spring does not keep."""
     agreement = load()
     with (
         private_server() as server,
@@ -104,16 +106,20 @@ def _live(arguments: argparse.Namespace) -> int:
         report = judged(agreement, [history], [], frozenset())
         shown = replace(report, verdicts=tuple(each for each in report.verdicts if each.seat == "synapse"))
         terminal.show(console(), terminal.verdicts(shown, console().width))
-        wrong = [verdict for verdict in report.verdicts if verdict.outcome == "broken" and verdict.level == "must"]
-        wrong += [each for each in report.verdicts if each.outcome == "unproven" and each.in_reach]
+        said = [each.clause for each in report.verdicts if each.outcome == "broken" and each.level == "must"]
+        said += [each.clause for each in report.verdicts if each.outcome == "unproven" and each.in_reach]
         print(on_redis.gap_told(agreement, history))
+        for name, start in (("Spring", on_redis.already(url)), ("simulated", on_redis.SIMULATED)):
+            status = asyncio.run(on_redis.deep(server.url, start))
+            print(f"{name:<10} a page with a payload that is 1000 deep is answered {status}")
+            said += [] if status == 500 else [f"{name}: such a page was answered {status}"]
         for slow_first in (False, True):
             for name, start in (("Spring", on_redis.already(url)), ("simulated", on_redis.SIMULATED)):
                 burst, broken = asyncio.run(on_redis.at_once(agreement, server.url, start, slow_first=slow_first))
                 print(burst.told(name, slow_first))
-                wrong += broken
-    print(f"the application on Redis: {'nothing wrong' if not wrong else ', '.join(each.clause for each in wrong)}")
-    return 1 if wrong else 0
+                said += [each.clause for each in broken] + burst.unlike(name, slow_first)
+    print(f"the application on Redis: {'; '.join(said) or 'nothing wrong'}")
+    return 1 if said else 0
 
 
 def _recorded(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ What is measured of it is measured of the simulated Synapse, too, which then run
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import httpx2
 from serving import synapse
 
 from harness import gate
@@ -30,13 +32,15 @@ from harness.history import FINISHED, History, Recorder
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.messages import CASE_ACTION, ordinary
 from harness.runner import described, quiet
-from harness.seats import Targets
+from harness.seats import LIVE_TOLERANCE, Targets
 from harness.verdict import Verdict
 from spring.application import JAR, NotAvailable, java
 
 STARTED_WITHIN: Final = 90.0
 BURST: Final = 2000
 SLOW_FIELDS: Final = 20_000
+DEEP_TENANT: Final = 1000
+LOOKS: Final = 100
 REACH: Final = ("redis", "stomp", "rest")
 
 Start = Callable[[str], AbstractAsyncContextManager[str]]
@@ -89,6 +93,12 @@ class Burst:
             f"inversions{overtaken}"
         )
 
+    def unlike(self, name: str, slow_first: bool) -> list[str]:
+        """Where it is not as Spring does it: each message on a thread of its own, which nothing puts in order."""
+        if slow_first:
+            return [] if self.overtaken else [f"{name}: nothing overtook a slow message"]
+        return [] if self.inversions else [f"{name}: {self.published} messages at once kept their order"]
+
     @classmethod
     def of(cls, found: Sequence[Handling]) -> Burst:
         frames = {one.seq: frame.event.seq for one in found for frames in one.frames.values() for frame in frames[:1]}
@@ -125,7 +135,8 @@ async def at_once(
     recorder = Recorder(clock)
     ids = Ids(f"b{int(time.time())}")
     async with start(redis_url) as url, open_bus(redis_url) as bus:
-        recorder.record("run", described(agreement, bus, 1, gate.SEATS, REACH, ("make", "spring"), time="wall"))
+        told = described(agreement, bus, 1, gate.SEATS, REACH, ("make", "spring"), time="wall")
+        recorder.record("run", told | {"seats": {**told["seats"], "synapse": url}, "tolerance": LIVE_TOLERANCE})
         bus.leave_alone(lambda wire: ids.run.encode() in wire)
         async with live_synapse(SynapseTarget(url), bus, recorder, ids):
             several = [(one.channel, one.wire) for one in ordinary(1, ids, BURST // 5)]
@@ -135,6 +146,25 @@ async def at_once(
     history = recorder.history()
     broken = [verdict for verdict in judge(agreement, history) if verdict.outcome == "broken"]
     return Burst.of(handlings(View(agreement, history))), broken
+
+
+async def deep(redis_url: str, start: Start) -> int:
+    async with start(redis_url) as url:
+        return await _deep(redis_url, url)
+
+
+async def _deep(redis_url: str, url: str) -> int:
+    """How the page of a tenant is answered on which a row stands that cannot be written as JSON: its payload is 1000
+    deep."""
+    body = f'{{"tenant_id":{DEEP_TENANT},"deep":{"[" * 999}{"]" * 999}}}'.encode()
+    async with open_bus(redis_url) as bus, httpx2.AsyncClient(base_url=url, trust_env=False) as rest:
+        await bus.publisher("harness")("workbench:alert", body)
+        for _ in range(LOOKS):
+            answer = await rest.get("/api/synapse/notifications", headers={"X-Tenant-ID": str(DEEP_TENANT)})
+            if not answer.is_success or answer.json()["data"]["totalElements"]:
+                return answer.status_code
+            await asyncio.sleep(0.05)
+    return 0
 
 
 def gap_told(agreement: Agreement, history: History) -> str:

@@ -54,6 +54,35 @@ def test_what_is_said_to_be_refused_was(said: str) -> None:
         assert UNREAD in (CASES[name].answer or {}), name
 
 
+SAYS = {
+    "Aura's timestamps end": '"occurredAt":"2026-02-11T14:30:00Z"',
+    "another offset": '"occurredAt":"2026-02-1',
+    "seconds since 1970 as a number": '"occurredAt":"1970-01-20T16:13:20Z"',
+    "milliseconds since 1970": '"occurredAt":"2026-02-11T14:30:00.123Z"',
+    "`case_id: null`": '"content":"케이스 null 거절"',
+    "an empty `message`": '"content":"","type":""',
+    "an object or array": '"content":"","type":""',
+    "something behind": '"payload":{"message":"m"}}',
+    "an empty message": '"content":"케이스  거절"',
+    "an emoji": "\\uD83D\\uDE00",
+    "texts of more than 200": "…",
+    "nested 1000": "JsonMappingException",
+}
+"""What stands in the recorded answer of each line that is compared nowhere else."""
+
+
+def test_every_line_is_compared_with_its_answers() -> None:
+    elsewhere = {said for said in ROWS if ": *now*" in said or said.startswith("`approved") or ": refused" in said}
+    assert len(set(ROWS) - elsewhere) == len(SAYS)
+
+
+@pytest.mark.parametrize("begins", SAYS)
+def test_an_answer_says_what_its_line_says(begins: str) -> None:
+    (said,) = [said for said in ROWS if said.startswith(begins)]
+    for name in ROWS[said]:
+        assert any(SAYS[begins] in str(value) for value in (CASES[name].answer or {}).values()), (name, CASES[name])
+
+
 def _mapped(name: str) -> dict[str, object]:
     answer = CASES[name].answer
     assert answer is not None
