@@ -65,7 +65,7 @@ class SimulatedBackend:
 
 @dataclass(frozen=True, slots=True)
 class LiveBackend:
-    """`case` is the trigger that makes a case, one call for each document of it."""
+    """`case` is the trigger that makes a case."""
 
     target: SynapseTarget
     app: App
@@ -78,8 +78,7 @@ class LiveBackend:
 
     async def give(self, tenant: int, case: str, documents: Sequence[str]) -> None:
         if self.case is not None:
-            for document in documents or ("",):
-                await self.case.pull({"case": case, "document": document, "tenant": tenant})
+            await self.case.pull({"case": case, "documents": list(documents), "tenant": tenant})
 
     def source(self, by: str, name: str) -> Source:
         """STOMP does not confirm a subscription, and the deployed Synapse has no event stream."""

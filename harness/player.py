@@ -29,6 +29,7 @@ from harness.workbench.rest import document_path
 from harness.workbench.viewer import Refetch, Viewer
 
 TENANT = 7
+OK = 200
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
 
@@ -188,7 +189,7 @@ class Player:
         decides = step.verb in ("approve", "reject") and "session" not in step.arguments
         if not self._seats.backend.takes_cases and (decides or self._scenario.given.viewers):
             return "a live Synapse decides about its own cases; name [triggers.case] in harness.toml"
-        if self._targets.synapse is not None and self._scenario.given.settings:
+        if self._targets.synapse is not None and any(self._scenario.given.settings.values()):
             return "the settings of a live Synapse are its own"
         return ""
 
@@ -247,8 +248,15 @@ class Player:
             body = {"executor_id": arguments["user"], "comment": arguments.get("comment")}
             body["doc_key"] = self._document(step, index)
             path = f"/api/synapse/actions/{quote(case, safe='')}/{step.verb}"
-            calls.append(self._post(path, _present(body), self._tenant(arguments["case"])))
+            calls.append(self._decided(step, case, self._post(path, _present(body), self._tenant(arguments["case"]))))
         await self._all(calls)
+
+    async def _decided(self, step: Step, case: str, call: Awaitable[int]) -> None:
+        """What a live backend tells Aura of its decision nobody sees; that it decided explains what Aura publishes."""
+        began = self._recorder.elapsed()
+        if await call == OK and self._targets.synapse is not None:
+            data = {"do": "decided", "case": case, "approved": step.verb == "approve", "began": began}
+            self._recorder.record("step", data, seat="synapse", about={"case": case})
 
     async def _signal(self, step: Step) -> None:
         """By the backend, which knows the request; or directly, for whatever session is named."""
@@ -291,8 +299,9 @@ class Player:
         status, _ = await call(self._seats.aura.app, "POST", self._targets.record_path, body, self._seats.headers())
         return status
 
-    async def _post(self, path: str, body: Mapping[str, Any], tenant: int) -> None:
-        await call(self._seats.backend.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
+    async def _post(self, path: str, body: Mapping[str, Any], tenant: int) -> int:
+        status, _ = await call(self._seats.backend.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
+        return status
 
     async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
         return await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})

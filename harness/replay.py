@@ -193,10 +193,9 @@ def _pace(settings: Settings, conditions: Conditions) -> Pace:
 
 
 def _described(targets: Targets) -> dict[str, Any]:
-    """A story decides actions in the backend where it can have cases there."""
+    """When a live backend commits is not seen, so that what has to come after it cannot be judged."""
     told = targets.described()
-    acts = targets.synapse is None or "case" in targets.triggers
-    return told | {"reach": [*told["reach"], *(["trigger:action"] if acts else [])]}
+    return told | {"reach": [*told["reach"], *(["trigger:action"] if targets.synapse is None else [])]}
 
 
 def _outage(seats: Seats, bus: Bus, conditions: Conditions) -> Outage | None:

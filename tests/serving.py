@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Any, close: Callable[[], None] = lambda: None, *, lifespan: bool = False) -> AsyncIterator[int]:
     """Its port. It listens from the start, so whoever connects early only waits a little. `close` ends what streams."""
-    server = Server(uvicorn.Config(app, log_level="warning", lifespan="on" if lifespan else "off"))
+    server = Server(uvicorn.Config(app, log_level="critical", lifespan="on" if lifespan else "off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:

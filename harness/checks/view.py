@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -202,6 +202,8 @@ class View:
             if event.data.get("do") == "detect":
                 due = event.data["severity"] == "HIGH"
                 yield _step(event, ALERT, ("case_id", "score", "severity"), due=due)
+            elif event.data.get("do") == "decided" and self.history.run["seats"].get("synapse") != "simulated":
+                yield _decided_elsewhere(event)
             elif event.data.get("do") == "rag":
                 due = event.data["succeeded"] is True
                 yield _step(event, RAG_STATUS, ("rag_document_id", "chunks_added"), due=due)
@@ -377,6 +379,22 @@ def _approval(approval: Approval) -> Cause:
         due=approval.due,
         possible=True,
         marks=marks | ({} if certain is None else {"approved": certain.approved, "comment": certain.comment}),
+    )
+
+
+def _decided_elsewhere(event: Event) -> Cause:
+    """By a live backend, which may have told Aura in a call that nobody saw."""
+    return Cause(
+        event=event,
+        channel=CASE_ACTION,
+        began=event.data["began"],
+        ended=float("inf"),
+        moment=event.moment - timedelta(seconds=event.at - event.data["began"]),
+        ids={"case_id": event.data["case"]},
+        told={"case_id": event.data["case"]},
+        due=False,
+        possible=True,
+        approved=event.data["approved"],
     )
 
 

@@ -25,7 +25,7 @@ PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "detect": ("case", "severity", "score"),
     "rag": ("document", "chunks", "succeeded"),
     "hitl": ("case", "document", "session", "request", "user", "tenant", "timeout"),
-    "case": ("case", "document", "tenant"),
+    "case": ("case", "documents", "tenant"),
 }
 AFTERWARDS = 1.0
 """Seconds after its deadline in which what comes of a request may still be published."""

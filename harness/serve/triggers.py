@@ -30,6 +30,8 @@ Shape = Mapping[str, Any]
 
 
 TEXT: Shape = {"type": "string", "minLength": 1}
+PERHAPS: Shape = {"type": "string"}
+"""Empty where there is none."""
 NUMBER: Shape = {"type": "number"}
 SECONDS: Shape = {"type": "number", "exclusiveMinimum": 0}
 
@@ -54,23 +56,23 @@ def aura_triggers(
             own = dataclasses.replace(settings, hitl_timeout_seconds=timeout)
             approvals = tapped_approvals(own, aura.link, aura.actions, recorder, clock)
             waiting[timeout] = await held.enter_async_context(approvals)
-        document = {"docKey": fields["doc_key"]} if "doc_key" in fields else {}
+        named = {"caseId": fields["case_id"], "docKey": fields.get("doc_key")}
         await waiting[timeout].ask(
             ApprovalRequest(
                 request_id=fields["request_id"],
                 session_id=fields.get("session_id") or f"{fields['request_id']}-session",
                 user_id=fields["user_id"],
                 tenant_id=fields["tenant_id"],
-                context={"caseId": fields["case_id"], **document},
+                context={name: value for name, value in named.items() if value},
             )
         )
 
-    optional = {"session_id": TEXT, "doc_key": TEXT, "tenant_id": TEXT, "timeout": SECONDS}
+    optional = {"session_id": TEXT, "doc_key": PERHAPS, "tenant_id": TEXT, "timeout": SECONDS}
     run: dict[str, Shape] = {"rag_document_id": TEXT, "chunks_added": {"type": "integer"}}
     return [
         _route("/detect", detect, {"case_id": TEXT, "severity": TEXT, "score": NUMBER}),
         _route("/rag", rag, run, {"succeeded": {"type": "boolean"}}, succeeded=True),
-        _route("/ask", ask, {"case_id": TEXT, "request_id": TEXT, "user_id": TEXT}, optional, tenant_id="7"),
+        _route("/ask", ask, {"case_id": PERHAPS, "request_id": TEXT, "user_id": TEXT}, optional, tenant_id="7"),
     ]
 
 
