@@ -41,6 +41,7 @@ BODIES = {
 }
 PATHS = {"detect": "detect", "rag": "rag", "hitl": "ask", "case": "cases"}
 BY_API = ("approve-by-api", "reject-by-api", "only-who-shows-it", "two-tenants", "viewer-catches-up")
+BARE = ("bare-messages", "unknown-channel", "malformed-between-good")
 BY_HITL = ("approve-by-signal", "reject-by-signal", "timeout")
 
 
@@ -114,7 +115,7 @@ def test_a_fault_of_one_process_is_blamed_on_it(
 
 def test_stories_go_through_both_processes(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
     feedback = tmp_path / "feedback.jsonl"
-    stories = [scenario.load(path) for path in scenario.paths() if path.stem in (*BY_API, *BY_HITL)]
+    stories = [scenario.load(path) for path in scenario.paths() if path.stem in (*BY_API, *BY_HITL, *BARE)]
     with pair(real_redis, aura={"HITL_FEEDBACK_LOG_PATH": str(feedback)}) as targets:
         assert targets.aura is not None
         targets = replace(targets, aura=replace(targets.aura, feedback=feedback))
@@ -127,4 +128,4 @@ def test_stories_go_through_both_processes(agreed: Agreement, real_redis: str, t
         if each.outcome != "kept"
     }
     assert wrong == {}
-    assert len(played) == len(BY_API) + len(BY_HITL)
+    assert len(played) == len(BY_API) + len(BY_HITL) + len(BARE)

@@ -1,6 +1,7 @@
 """A live Synapse, as the outside sees it: what it broadcasts over STOMP, and the rows that it shows over REST.
 
-Only what carries an id of the run is taken for the run's; everything else is counted and left alone.
+What carries an id of the run, or repeats one of its messages that carries none, is taken for the run's; everything else
+is counted and left alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import httpx2
 from harness.bus import Bus
 from harness.clock import Ids
 from harness.errors import HarnessError, UsageError
-from harness.history import Recorder
+from harness.history import Recorder, decode
 from harness.stomp import ChannelClosedError, Client, Frame, ProtocolError, StompError, as_event, open_websocket
 
 TOPIC = "/topic/notifications"
@@ -71,6 +72,8 @@ class LiveSynapse:
         self._tenants = set(target.tenants)
         self._rows: set[tuple[int, int]] = set()
         self._lost = ""
+        self._looked_at = 0
+        self._unmarked: set[str] = set()
         self._reader: asyncio.Task[None] | None = None
         self._observer: asyncio.Task[None] | None = None
 
@@ -152,7 +155,8 @@ class LiveSynapse:
             while not self._frames.empty():
                 frames.append(self._frames.get_nowait())
             ended = None in frames
-            ours = [frame for frame in frames if frame is not None and self._is_ours(frame.body)]
+            read = [(frame, _object(frame.body)) for frame in frames if frame is not None]
+            ours = [frame for frame, value in read if self._is_ours(frame.body, value)]
             values = [_object(frame.body) for frame in ours]
             wanted: dict[int, set[int]] = {}
             for value in values:
@@ -181,7 +185,7 @@ class LiveSynapse:
         number = row.get("id")
         if not isinstance(number, int) or (tenant, number) in self._rows:
             return
-        if not self._is_ours(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")):
+        if not self._is_ours(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"), row):
             return
         self._rows.add((tenant, number))
         data = {"id": number, "notification": dict(row)}
@@ -204,11 +208,22 @@ class LiveSynapse:
             said = f"{answer.status_code} was found, a page of notifications was expected"
             raise HarnessError(f"--synapse {self._target.url}{path}: {said}") from error
 
-    def _is_ours(self, body: bytes) -> bool:
-        if self._mark in body:
+    def _is_ours(self, body: bytes, notification: Mapping[str, Any]) -> bool:
+        if self._mark in body or _canonical(notification.get("payload")) in self._without_mark():
             return True
         self.foreign += 1
         return False
+
+    def _without_mark(self) -> set[str]:
+        """What the run's own messages say that carry no id of it."""
+        events = self._recorder.since(self._looked_at)
+        self._looked_at += len(events)
+        for event in events:
+            if event.kind == "published" and event.seat is not None:
+                wire = decode(event.data["wire"])
+                if self._mark not in wire:
+                    self._unmarked.add(_canonical(_object(wire)))
+        return self._unmarked
 
 
 @asynccontextmanager
@@ -259,6 +274,10 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _canonical(payload: Any) -> str:
+    return json.dumps(payload, sort_keys=True)
 
 
 def _ids(payload: Any) -> dict[str, object]:
