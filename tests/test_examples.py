@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 import yaml
 
 from harness import cli
+from harness.configuration import Asked, read
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / "examples" / "ci" / "github-actions.yml"
@@ -30,11 +28,17 @@ def test_the_workflow_calls_a_command_that_is_there(
     steps: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    program, *arguments = shlex.split(steps["Gate"]["run"])
+    run = steps["Gate"]["run"].replace("$GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    program, *arguments = shlex.split(run)
     parsed = cli._parser().parse_args(arguments)
     assert program == "aura-harness"
     assert isinstance(parsed, argparse.Namespace)
-    assert [str(path) for _, path in parsed.report] == ["contract.xml", "contract.json"]
+    assert [(kind, str(path)) for kind, path in parsed.report] == [
+        ("github", "-"),
+        ("markdown", str(tmp_path / "summary.md")),
+        ("junit", "contract.xml"),
+        ("html", "contract.html"),
+    ]
 
 
 def test_the_workflow_keeps_what_the_gate_writes(steps: dict[str, dict[str, Any]]) -> None:
@@ -43,22 +47,11 @@ def test_the_workflow_keeps_what_the_gate_writes(steps: dict[str, dict[str, Any]
     assert set(kept["with"]["path"].split()) == set(re.findall(r"contract\.\w+", steps["Gate"]["run"]))
 
 
-def test_the_workflow_annotates_each_broken_clause(steps: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    finding = {"expected": "100 %", "seen": "조치\n50 %"}
-    verdicts = [
-        {"clause": "publish.once", "outcome": "broken", "level": "must", "promise": "Once.", "findings": [finding]},
-        {"clause": "publish.text", "outcome": "broken", "level": "should", "promise": "So.", "findings": [finding]},
-        {"clause": "publish.echo", "outcome": "kept", "level": "must", "promise": "Echo.", "findings": []},
-    ]
-    (tmp_path / "contract.json").write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
-    script = steps["Annotations"]["run"].split("PYTHON'\n", 1)[1].rsplit("PYTHON", 1)[0]
-    answer = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert answer.stdout.splitlines() == [
-        "::error title=publish.once::Once. Expected 100 %25; seen 조치%0A50 %25",
-        "::warning title=publish.text::So. Expected 100 %25; seen 조치%0A50 %25",
-    ]
+def test_the_workflow_says_how_to_call_a_live_aura() -> None:
+    told = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["gate"]["env"]
+    configured = read(Asked(), told)
+    assert configured.aura is not None
+    assert (configured.aura.prefix, configured.redis_url) == ("/aura", "redis://127.0.0.1:6379")
 
 
 def test_the_dockerfile_copies_what_a_wheel_needs_and_runs_as_nobody_special() -> None:
