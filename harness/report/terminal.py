@@ -49,6 +49,8 @@ def header(run: Mapping[str, Any]) -> RenderableType:
         table.add_row(seat, how(without_userinfo(where)))
     table.add_row("redis", printable(without_userinfo(str(run["redis"]))))
     table.add_row("seed", str(run["seed"]))
+    if "leaves" in run:  # on live systems; said before anything is sent
+        table.add_row("leaves", f"{run['leaves']}; ids begin with {run['ids']}")
     return Group(table, Text())
 
 

@@ -70,7 +70,7 @@ def aura_triggers(
     optional = {"session_id": TEXT, "doc_key": PERHAPS, "tenant_id": TEXT, "timeout": SECONDS}
     run: dict[str, Shape] = {"rag_document_id": TEXT, "chunks_added": {"type": "integer"}}
     return [
-        _route("/detect", detect, {"case_id": TEXT, "severity": TEXT, "score": NUMBER}),
+        _route("/detect", detect, {"case_id": TEXT, "severity": PERHAPS, "score": NUMBER}),
         _route("/rag", rag, run, {"succeeded": {"type": "boolean"}}, succeeded=True),
         _route("/ask", ask, {"case_id": PERHAPS, "request_id": TEXT, "user_id": TEXT}, optional, tenant_id="7"),
     ]
