@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -27,6 +28,7 @@ from spring.mutate import BLOCK, block
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 without a difference, 1 with one, 4 where the application is out of reach."""
     parsed = _parser().parse_args(arguments)
+    logging.getLogger("harness").addHandler(logging.NullHandler())  # what the simulation logs is compared
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
