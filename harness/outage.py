@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from harness.bus import CUT, RESTORED, Bus, Link, Publish
+from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.redis_server import RedisServer
 
@@ -87,6 +88,11 @@ class KilledGap:
 
     async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
         before = await self.bus.others()
+        if len(before) != 1:
+            raise HarnessError(
+                f"--may-cut: {len(before)} connections listen on patterns of {self.bus.description}, one was expected, the "
+                "live Synapse's; end the others, or leave --may-cut out"
+            )
         self.recorder.record("fault", {"do": CUT}, seat="synapse")
         await self.bus.publish_at_once("harness", messages, ending=before)
         try:

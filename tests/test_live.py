@@ -208,3 +208,17 @@ def test_without_leave_few_messages_are_sent_and_still_every_clause_in_reach_is_
         if verdict.outcome != "kept" and verdict.in_reach and verdict.seat == "synapse"
     }
     assert unproven == set()
+
+
+def test_a_connection_is_not_cut_where_it_cannot_be_told_whose_it_is(agreed: Agreement, real_redis: str) -> None:
+    async def run() -> None:
+        async with synapse(real_redis) as url, open_bus(real_redis, "another-listener") as other:
+            listening = await other.subscribe("workbench:*")
+            targets = Targets(synapse=SynapseTarget(url), may_cut=True)
+            try:
+                await gate.run(agreed, Options(redis_url=real_redis, targets=targets, quiet=0.1), Settings())
+            finally:
+                await listening.close()
+
+    with pytest.raises(HarnessError, match="--may-cut: 2 connections listen on patterns"):
+        asyncio.run(run())
