@@ -90,8 +90,8 @@ class KilledGap:
         before = await self.bus.others()
         if len(before) != 1:
             raise HarnessError(
-                f"--may-cut: {len(before)} connections listen on patterns of {self.bus.description}, one was expected, the "
-                "live Synapse's; end the others, or leave --may-cut out"
+                f"--may-cut: {len(before)} connections listen on patterns of {self.bus.description}, one was expected, "
+                "the live Synapse's; end the others, or leave --may-cut out"
             )
         self.recorder.record("fault", {"do": CUT}, seat="synapse")
         await self.bus.publish_at_once("harness", messages, ending=before)
