@@ -6,15 +6,14 @@ Pure, like a check: it needs the scenario and its history. The runner asks it wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from harness import scenario
 from harness.history import Event, History
 from harness.hops import DOCUMENT, Stop, around, own_hop, stopped, stopped_before
 from harness.matching import Block, Ids, assigned, blocks, document_status, fits, reads, shown
+from harness.recorded import scenario_of
 from harness.scenario import Scenario, Step
 from harness.verdict import Outcome
 
@@ -67,12 +66,11 @@ def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
 def rejudge(history: History) -> JudgedScenario | None:
     """The scenario that a history was recorded of, from its own text; None for one of something else.
 
-    In a history that was cut off, what did not come is unproven. Raises ScenarioError where the text does not load.
+    In a history that was cut off, what did not come is unproven. Raises UsageError for what no player can have written.
     """
-    given = _given(history)
-    if "text" not in given:
+    played = scenario_of(history)
+    if played is None:
         return None
-    played = scenario.parse(given["text"], Path(f"{given['scenario']}.yaml"), given.get("file"))
     judged = judge(played, history)
     if not history.complete:
         judged = tuple(_perhaps_later(each) for each in judged)
@@ -93,13 +91,8 @@ def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:
 
 def ids_of(history: Sequence[Event]) -> Ids:
     """What the names of the scenario stand for in this run."""
-    ids: Ids = _given(history).get("ids", {})
-    return ids
-
-
-def _given(history: Sequence[Event]) -> Mapping[str, Any]:
-    found = (event.data for event in history if event.kind == "step" and event.data.get("do") == "given")
-    return next(found, {})
+    given = (event for event in history if event.kind == "step" and event.data.get("do") == "given")
+    return next((event.data["ids"] for event in given), {})
 
 
 def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event | None) -> Iterator[Judged]:
