@@ -100,7 +100,7 @@ def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event 
     taken = {event.seq for events in matched.values() for event in events}
     stops: list[tuple[Step, Stop]] = []
     for group in block.expecting:
-        began = block.begun.get(group.line)
+        began = block.begun.get(group.where)
         for step in group.expectations:
             if impossible is not None and (began is None or began.seq >= impossible.seq):
                 yield Judged(step, "unproven", _words(step), seen=str(impossible.data["unproven"]))
@@ -109,7 +109,7 @@ def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event 
             elif " no " in step.verb:
                 yield _nothing(block, step, ids, taken, history)
             elif step.verb == "expect document":
-                yield _document(block, step, ids, history)
+                yield _document(block, step, began, ids, history)
             else:
                 yield _something(block, step, ids, matched[step.where], taken, history, stops)
 
@@ -148,14 +148,13 @@ def _nothing(block: Block, step: Step, ids: Ids, taken: set[int], history: Seque
     return Judged(step, "broken", _words(step), seen, hop, seat or "", seqs, around(block, unwanted, history))
 
 
-def _document(block: Block, step: Step, ids: Ids, history: Sequence[Event]) -> Judged:
-    """The last answer to a GET of the document since this step began."""
+def _document(block: Block, step: Step, began: Event, ids: Ids, history: Sequence[Event]) -> Judged:
+    """The last answer to a GET of the document since this step began, or the group that it is of."""
     keys = set(ids.get("documents", {}).get(step.arguments["document"], ()))
-    began = block.begun[step.line].seq
     answers = [
         event
         for event in block.events
-        if event.kind == "http" and event.seat == "synapse" and event.seq > began and reads(event, keys)
+        if event.kind == "http" and event.seat == "synapse" and event.seq > began.seq and reads(event, keys)
     ]
     wanted = step.arguments["status"]
     last = answers[-1:]

@@ -26,8 +26,8 @@ class Block:
 
     doing: tuple[Step, ...]
     expecting: tuple[Step, ...]
-    begun: Mapping[int, Event]
-    """The `step` events, by the line of the step."""
+    begun: Mapping[str, Event]
+    """The `step` events, by the `where` of the step: several may stand in one line."""
     events: tuple[Event, ...]
 
 
@@ -49,7 +49,7 @@ def blocks(told: Scenario, history: Sequence[Event]) -> Iterator[Block]:
         yield Block(
             doing=tuple(step for step in steps if not step.expects),
             expecting=tuple(step for step in steps if step.expects),
-            begun={told.steps[index].line: begun[index] for index in group if index in begun},
+            begun={told.steps[index].where: begun[index] for index in group if index in begun},
             events=()
             if start is None
             else tuple(e for e in history if start <= e.seq and (end is None or e.seq < end)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from expectations import (
     APPROVE,
     COMPLETED,
     FRAMED,
+    GIVEN,
     GIVEN_STEP,
     RECORD,
     SENT,
@@ -16,6 +18,7 @@ from expectations import (
     WHOLE,
     answered,
     begins,
+    judged,
     only,
     read,
     refetch,
@@ -67,6 +70,17 @@ def test_the_document_has_the_status_that_was_read_last_since_the_step_began() -
         "broken", DOCUMENT, "synapse", 'its status is "OPEN"'
     )  # fmt: skip
     assert stopped(told, read("APPROVED"), begins(1)) == ("broken", DOCUMENT, "synapse", "nobody read it")
+
+
+def test_a_document_is_read_for_a_group_and_for_each_step_of_a_line() -> None:
+    wanted = "expect document: {document: voucher, status: APPROVED}"
+    group = story(APPROVE, f"unordered:\n      - {wanted}\n      - expect publish: {{by: aura}}")
+    assert {each.outcome for each in judged(group, begins(1), read("APPROVED"), SENT)} == {"kept"}
+    given = GIVEN.removesuffix("\n")
+    line = scenario.parse(f"{given} [{{{APPROVE}}}, {{{wanted}}}, {{{wanted}}}]\n", Path("line.yaml"))
+    events = (begins(1), read("APPROVED"), begins(2), read("OPEN"))
+    assert [each.outcome for each in judged(line, *events)] == ["broken", "broken"]
+    assert [each.outcome for each in judged(line, *events[:3])] == ["kept", "broken"]
 
 
 @pytest.mark.parametrize(
