@@ -66,21 +66,26 @@ def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
 def rejudge(history: History) -> JudgedScenario | None:
     """The scenario that a history was recorded of, from its own text; None for one of something else.
 
-    In a history that was cut off, what did not come is unproven. Raises UsageError for what no player can have written.
+    In a history that was cut off, what did not come is unproven, and so is what must not come, unless a later step had
+    begun to do something. Raises UsageError for what no player can have written.
     """
     played = scenario_of(history)
     if played is None:
         return None
     judged = judge(played, history)
     if not history.complete:
-        judged = tuple(_perhaps_later(each) for each in judged)
+        last = [block for block in blocks(played, history) if block.begun][-1:]
+        going_on = {part.where for block in last for step in block.expecting for part in step.expectations}
+        judged = tuple(_perhaps_later(each, each.step.where in going_on) for each in judged)
     return JudgedScenario(played, judged, history)
 
 
-def _perhaps_later(judged: Judged) -> Judged:
-    if judged.outcome != "broken" or " no " in judged.step.verb:
-        return judged
-    return Judged(judged.step, "unproven", judged.expected, seen="the run was cut off")
+def _perhaps_later(judged: Judged, going_on: bool) -> Judged:
+    """What is said of an expectation whose run was cut off. `going_on` is whether it could still have come."""
+    forbids = " no " in judged.step.verb
+    if (judged.outcome == "broken" and not forbids) or (judged.outcome == "kept" and forbids and going_on):
+        return Judged(judged.step, "unproven", judged.expected, seen="the run was cut off")
+    return judged
 
 
 def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:

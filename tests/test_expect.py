@@ -12,6 +12,7 @@ from expectations import (
     FRAMED,
     GIVEN,
     GIVEN_STEP,
+    IDS,
     RECORD,
     SENT,
     STORED,
@@ -29,10 +30,11 @@ from histories import (
     feedback,
     history,
     published,
+    step,
 )
 
 from harness import scenario
-from harness.expect import judge, satisfied
+from harness.expect import judge, rejudge, satisfied
 from harness.history import Event, History
 from harness.hops import DOCUMENT, FEEDBACK, FRAME, MESSAGE, REFETCH
 
@@ -111,6 +113,36 @@ def test_what_this_run_cannot_play_is_unproven_from_there_on_and_says_why() -> N
     reason = "the Redis at --redis is not ours to stop"
     found = judge(told, history(GIVEN_STEP, begins(0), published(), begins(1), begins(2, unproven=reason)))
     assert [(each.outcome, each.seen) for each in found] == [("kept", ""), ("unproven", reason)]
+
+
+INTERRUPTED = f"""{GIVEN}\
+  - {APPROVE}
+  - expect no publish: {{by: synapse}}
+  - {RECORD}
+  - unordered:
+      - expect no feedback: {{case: other}}
+      - expect publish: {{by: aura}}
+  - wait: 1s
+"""
+
+
+def after(events: int) -> list[str]:
+    """What is said of the expectations of INTERRUPTED when the run was cut off after so many of its events."""
+    verbs = ("approve", "expect no publish", "record", "unordered", "wait")
+    begun = [step(verb, at=1, step=index, line=0) for index, verb in enumerate(verbs)]
+    given = step("given", at=0, scenario="story", file="story.yaml", text=INTERRUPTED, ids=IDS)
+    found = rejudge(History(history(given, *begun[:3], SENT, *begun[3:])[: 2 + events]))
+    assert found is not None
+    return [each.outcome for each in found.expectations]
+
+
+def test_what_must_not_come_may_still_come_after_a_run_was_cut_off() -> None:
+    """It is kept once a later step has begun to do something: from there on it is not looked for any more."""
+    assert after(1) == ["unproven", "unproven", "unproven"]
+    assert after(2) == ["unproven", "unproven", "unproven"]
+    assert after(3) == ["kept", "unproven", "unproven"]
+    assert after(5) == ["kept", "unproven", "kept"]
+    assert after(6) == ["kept", "kept", "kept"]
 
 
 def test_the_runner_can_ask_whether_a_step_has_what_it_waits_for() -> None:
