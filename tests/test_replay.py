@@ -201,7 +201,9 @@ def test_a_step_that_makes_no_sense_is_told_with_its_place(
 ) -> None:
     path = tmp_path / "nonsense.yaml"
     given = "given: {cases: {odd: {}}, viewers: {reviewer: {shows: odd}}}"
-    path.write_text(f"title: 말이 안 되는 이야기\n{given}\nsteps:\n  - {{{step}}}\n", encoding="utf-8")
+    path.write_text(
+        f"title: 말이 안 되는 이야기\n{given}\nsteps:\n  - {{{step}}}\n  - expect no publish: {{}}\n", encoding="utf-8"
+    )
     assert main(["replay", str(path)]) == 2
     err = capsys.readouterr().err
     assert "nonsense.yaml:" in err
