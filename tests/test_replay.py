@@ -239,6 +239,16 @@ def test_a_story_that_went_wrong_stands_in_every_report_and_goes_wrong_again_whe
     assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["scenarios"] == told["scenarios"]
 
 
+def test_a_story_that_was_kept_leaves_no_error_and_no_failure_in_junit(tmp_path: Path) -> None:
+    """What it gave no occasion to prove is skipped, for it does not fail the run either."""
+    path = tmp_path / "junit.xml"
+    assert main(["replay", "approve-by-api", f"--report=junit={path}"]) == 0
+    suites = ET.parse(path).findall("testsuite")
+    assert {suite.get("name") for suite in suites} == {"aura", "synapse", "workbench", "scenarios"}
+    assert {(suite.get("errors"), suite.get("failures")) for suite in suites} == {("0", "0")}
+    assert any(int(suite.get("skipped", "0")) for suite in suites)
+
+
 def test_the_history_of_a_story_that_was_kept_need_not_prove_every_clause(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
