@@ -45,6 +45,8 @@ class Report:
     """Of the broken clauses those that may be."""
     faults: tuple[Fault, ...] = ()
     """Waivers for which the run fails."""
+    differing: tuple[str, ...] = ()
+    """Scenarios that were played several times, and wrote different histories where none may differ."""
     began: datetime | None = None
     ended: datetime | None = None
 
@@ -120,6 +122,8 @@ def proven(report: Report) -> str:
         case 3:
             what = _what_counts(report, "unproven")
             return f"{what} is unproven" if what else "nothing that counts was proven"
+    if report.complete and report.differing:
+        return f"{_listed(report.differing)} could not be repeated: the rounds wrote different histories"
     return "the run did not come to its end; what it recorded until then was judged"
 
 
