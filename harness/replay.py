@@ -116,11 +116,11 @@ def play_rounds(
     out: IO[str] | None = None,
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[tuple[Played, ...], ...]:
-    """As `play_all`, so often."""
+    """As `play_all`, so often. What is left behind at live systems is counted over all of them."""
     chosen = conditions or Conditions()
     played: list[Played] = []
+    left = ACTIONS
     for number in range(1, rounds + 1):
-        left = ACTIONS
         for scenario in scenarios:
             leaves = _leaves(scenario)
             bounded = chosen.targets.live and not chosen.allow_writes
