@@ -41,8 +41,11 @@ class Event:
 class History(Sequence[Event]):
     """The events of one run. The first is of kind `run` and says what the run was: seats, reach, tolerances."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Sequence[Event], path: Path | None = None, line: int = 1) -> None:
+        """`path` is the file that it was read from, and `line` where it begins there."""
         self._events = tuple(events)
+        self._path = path
+        self._line = line
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -56,6 +59,10 @@ class History(Sequence[Event]):
 
     def of(self, kind: str) -> tuple[Event, ...]:
         return self._by_kind.get(kind, ())
+
+    def place(self, event: Event) -> str:
+        """Of an event: file and line, or its number in a history that was not read from a file."""
+        return f"event {event.seq}" if self._path is None else f"{self._path}:{self._line + event.seq}"
 
     @property
     def complete(self) -> bool:
@@ -200,9 +207,11 @@ def load_all(path: Path) -> tuple[History, ...]:
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             runs: list[list[Event]] = []
-            for event in _parse(path, lines):
+            begins: list[int] = []
+            for number, event in enumerate(_parse(path, lines), 1):
                 if event.kind == "run":
                     runs.append([])
+                    begins.append(number)
                 runs[-1].append(event)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; give a file that --history wrote") from error
@@ -210,7 +219,7 @@ def load_all(path: Path) -> tuple[History, ...]:
         raise UsageError(f"{path}: this is not UTF-8 text; give a file that --history wrote") from error
     if not runs:
         raise UsageError(f"{path}:1: a history begins with an event of kind `run`; give a file that --history wrote")
-    return tuple(map(History, runs))
+    return tuple(History(events, path, line) for events, line in zip(runs, begins, strict=True))
 
 
 def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
@@ -239,6 +248,8 @@ def _must_fit(event: Event, expected: int) -> None:
         raise ValueError(f"unknown kind {event.kind!r}")
     if not isinstance(event.data, dict) or not isinstance(event.about, dict):
         raise ValueError("`data` and `about` are objects")
+    if type(event.at) not in (int, float) or not isinstance(event.seat, str | None):
+        raise ValueError("`at` is a number, `seat` is text or null")
     if event.seq != expected:
         raise ValueError(f"seq {event.seq!r} was found, {expected} was expected: a line is missing, or one too many")
     if (event.kind == "run") != (expected == 0):

@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,7 @@ SEATS = ("aura", "synapse", "workbench")
 REACH = (*gate.REACH, "trigger:action")
 ACTIONS = 20
 """How many actions a replay leaves behind at a live Aura, unless more are allowed."""
+_BADNESS: Mapping[Outcome, int] = {"kept": 0, "unproven": 1, "broken": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +102,64 @@ def play_all(
     """Histories go to `out` one after another, where there is no folder for them. Raises HarnessError when a Redis or a
     live seat cannot be worked with.
     """
+    (played,) = play_rounds(agreement, scenarios, settings, conditions, rounds=1, out=out, told=told)
+    return played
+
+
+def play_rounds(
+    agreement: Agreement,
+    scenarios: Sequence[Scenario],
+    settings: Settings,
+    conditions: Conditions | None = None,
+    *,
+    rounds: int,
+    out: IO[str] | None = None,
+    told: Callable[[Played], None] = lambda played: None,
+) -> tuple[tuple[Played, ...], ...]:
+    """As `play_all`, so often. What is left behind at live systems is counted over all of them."""
     chosen = conditions or Conditions()
     played: list[Played] = []
     left = ACTIONS
-    for scenario in scenarios:
-        leaves = _leaves(scenario)
-        bounded = chosen.targets.live and not chosen.allow_writes
-        refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
-        refused = refusal if bounded and leaves > left else ""
-        left -= 0 if refused else leaves
-        played.append(_play(agreement, scenario, settings, chosen, out, prove=not played, refusal=refused))
-        told(played[-1])
-    return tuple(played)
+    for number in range(1, rounds + 1):
+        for scenario in scenarios:
+            leaves = _leaves(scenario)
+            bounded = chosen.targets.live and not chosen.allow_writes
+            refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
+            refused = refusal if bounded and leaves > left else ""
+            left -= 0 if refused else leaves
+            name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
+            kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
+            with kept_in.open("w", encoding="utf-8") if kept_in else nullcontext(out) as file:
+                played.append(_play(agreement, scenario, settings, chosen, file, prove=not played, refusal=refused))
+            told(played[-1])
+    size = len(scenarios)
+    return tuple(tuple(played[start : start + size]) for start in range(0, len(played), size))
+
+
+def worst(rounds: Sequence[Sequence[Played]], waived: Collection[str] = ()) -> tuple[Played, ...]:
+    """Of each scenario the round that went worst; the last of those that went alike."""
+
+    def badness(played: Played) -> tuple[int, int]:
+        return _BADNESS[played.outcome_without(waived)], _BADNESS[played.judged.outcome]
+
+    return tuple(max(reversed(several), key=badness) for several in zip(*rounds, strict=True))
+
+
+def differing(rounds: Sequence[Sequence[Played]]) -> tuple[str, ...]:
+    """The scenarios whose rounds did not write the same history, wall-clock stamps apart.
+
+    Embedded and in virtual time there is nothing that they may differ by; on a real Redis they always do.
+    """
+
+    def without_wall(history: History) -> list[object]:
+        return [(event.seq, event.at, event.kind, event.seat, event.about, event.data) for event in history]
+
+    several = [[without_wall(played.history) for played in same] for same in zip(*rounds, strict=True)]
+    return tuple(
+        played.scenario.name
+        for played, histories in zip(rounds[0], several, strict=True)
+        if any(each != histories[0] for each in histories)
+    )
 
 
 def _leaves(scenario: Scenario) -> int:
@@ -165,23 +213,18 @@ async def _run(
     aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
     synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes(scenario))
     ids = Ids(f"r{seed}-{secrets.token_hex(3)}-{scenario.name}" if targets.live else f"r{seed}-{scenario.name}")
-    own = (conditions.folder / f"{scenario.name}.jsonl").open("w", encoding="utf-8") if conditions.folder else None
-    try:
-        recorder = Recorder(clock, own or out, of_event) if conditions.redact else Recorder(clock, own or out)
-        async with open_bus(conditions.redis_url) as bus:
-            repeats = (*conditions.command, scenario.name)
-            told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
-            recorder.record("run", told | (_described(targets) if targets.live else {}))
-            up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
-            async with up as seats:
-                outage = _outage(seats, bus, conditions)
-                player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
-                await player.play()
-                bus.must_have_listened()
-            recorder.record("step", {"do": FINISHED})
-    finally:
-        if own is not None:
-            own.close()
+    recorder = Recorder(clock, out, of_event) if conditions.redact else Recorder(clock, out)
+    async with open_bus(conditions.redis_url) as bus:
+        repeats = (*conditions.command, scenario.name)
+        told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
+        recorder.record("run", told | (_described(targets) if targets.live else {}))
+        up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
+        async with up as seats:
+            outage = _outage(seats, bus, conditions)
+            player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
+            await player.play()
+            bus.must_have_listened()
+        recorder.record("step", {"do": FINISHED})
     return recorder.history()
 
 

@@ -227,12 +227,15 @@ class _Reading:
         if not isinstance(title, str) or not title:
             self.complain("/title", f"the title is {in_words(title)}, expected the story in one sentence")
         self.declared = self._declared(whole)
+        steps = tuple(self._steps(whole.get("steps")))
+        if not self.errors and not any(step.expects for step in steps):
+            self.complain("/steps", "no step expects anything, expected one that does: else nothing can be proven")
         return Scenario(
             name=path.stem,
             title=str(title),
             path=path,
             given=self._given(whole.get("given")),
-            steps=tuple(self._steps(whole.get("steps"))),
+            steps=steps,
             where=self.file.at(""),
             text=self.text,
         )

@@ -373,6 +373,7 @@ def json_schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "items": {"$ref": "#/definitions/step"},
+                "contains": {"anyOf": [{"required": [name]} for name in (*EXPECTING, UNORDERED)]},
             },
         },
         "definitions": {"step": {**one, "properties": {**verbs, UNORDERED: group}}},

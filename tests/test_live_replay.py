@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from test_live_aura import triggers
 
 from harness import scenario
 from harness.agreement import Agreement
+from harness.cli import main
 from harness.gate import Settings
 from harness.live.aura import AuraTarget
 from harness.replay import Conditions, Played, play_all
@@ -95,3 +97,28 @@ def test_what_cannot_be_played_is_unproven_and_says_why(
     (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", name, triggered=False).values()
     assert one.outcome == "unproven"
     assert reason in {each.seen for each in one.expectations}
+
+
+def test_what_several_rounds_leave_behind_is_counted_together_and_the_last_line_says_what_was_live(
+    real_redis: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.replay.ACTIONS", 3)
+    monkeypatch.chdir(tmp_path)
+    feedback, story = tmp_path / "feedback.jsonl", tmp_path / "두 번.yaml"
+    feedback.touch()
+    story.write_text(
+        "title: 두 건.\ngiven: {cases: {both: {copies: 2}}}\nsteps:\n  - record: {case: both, approved: true}\n"
+        "  - expect publish: {by: aura, case: both, times: 2}\n",
+        encoding="utf-8",
+    )
+    with standing(real_redis, feedback) as url:
+        aura = ["--aura", f"{url}/aura", "--secret", SECRET, "--aura-feedback", str(feedback), "--redis", real_redis]
+        assert main(["replay", str(story), *aura, "--repeat", "2"]) == 3
+    out = capsys.readouterr().out
+    assert "it leaves 2 actions behind, 1 more are allowed; --allow-writes allows them" in out
+    *_, compared, last = out.splitlines()
+    assert compared == "두 번 went differently in 2 rounds: kept in 1, unproven in 1"
+    assert last == f"0 of 1 scenarios kept (exit 3); aura live at {url}/aura; synapse and workbench simulated"
+    recorded = [json.loads(line)["case_id"] for line in feedback.read_text(encoding="utf-8").splitlines()]
+    assert len([case for case in recorded if "-both-" in case]) == 2
+    assert len(recorded) == 3  # the one valid call before a live seat is judged is made once

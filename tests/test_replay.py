@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from harness import scenario
 from harness.agreement import Agreement
 from harness.aura.hitl import Approvals
-from harness.aura.publishers import Action
+from harness.aura.publishers import Action, Publishers
 from harness.aura.settings import Settings as AuraSettings
 from harness.cli import main
 from harness.expect import rejudge
@@ -140,6 +141,62 @@ def test_a_line_for_each_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1].startswith("2 of 2 scenarios kept (exit 0)")
 
 
+def test_a_round_that_was_broken_counts_though_a_later_one_was_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell, rounds = Publishers.rag_finished, iter((False, True))
+
+    async def sometimes(self: Publishers, document: str, chunks: int, succeeded: bool) -> None:
+        await tell(self, document, chunks, succeeded and next(rounds))
+
+    monkeypatch.setattr(Publishers, "rag_finished", sometimes)
+    report = tmp_path / "report.json"
+    given = ["--repeat", "2", "--history", str(tmp_path), "--report", f"json={report}"]
+    assert main(["replay", "rag-finished", *given]) == 1
+    *_, compared, last = capsys.readouterr().out.splitlines()
+    assert compared == "rag-finished went differently in 2 rounds: broken in 1, kept in 1"
+    assert last.startswith("0 of 1 scenarios kept (exit 1)")
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert [(story["name"], story["outcome"]) for story in told["scenarios"]] == [("rag-finished", "broken")]
+    again = [
+        rejudge(history) for number in (1, 2) for history in load_all(tmp_path / f"rag-finished-round-{number}.jsonl")
+    ]
+    assert [each.outcome for each in again if each is not None] == ["broken", "kept"]
+
+
+@pytest.fixture
+def unsteady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Aura that takes longer each time."""
+    tell, delays = Publishers.rag_finished, iter((0.001, 0.002))
+
+    async def later(self: Publishers, document: str, chunks: int, succeeded: bool) -> None:
+        await asyncio.sleep(next(delays))
+        await tell(self, document, chunks, succeeded)
+
+    monkeypatch.setattr(Publishers, "rag_finished", later)
+
+
+@pytest.mark.usefixtures("unsteady")
+def test_what_cannot_be_repeated_in_virtual_time_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.json"
+    assert main(["replay", "rag-finished", "timeout", "--repeat", "2", "--report", f"json={report}"]) == 4
+    *_, compared, last = capsys.readouterr().out.splitlines()
+    assert compared == "rag-finished wrote different histories in 2 rounds, though nothing in it may differ"
+    assert last.startswith("2 of 2 scenarios kept (exit 4)")
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["conclusion"].startswith("rag-finished could not be repeated: the rounds wrote different histories (ex")
+
+
+@pytest.mark.usefixtures("unsteady")
+def test_in_wall_time_no_history_is_like_another_and_outcomes_are_compared(
+    real_redis: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "rag-finished", "--repeat", "2", "--redis", real_redis]) == 0
+    assert capsys.readouterr().out.splitlines()[-2] == "2 rounds, and every time the same outcomes"
+
+
 def test_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", "--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(ALL)
@@ -201,7 +258,9 @@ def test_a_step_that_makes_no_sense_is_told_with_its_place(
 ) -> None:
     path = tmp_path / "nonsense.yaml"
     given = "given: {cases: {odd: {}}, viewers: {reviewer: {shows: odd}}}"
-    path.write_text(f"title: 말이 안 되는 이야기\n{given}\nsteps:\n  - {{{step}}}\n", encoding="utf-8")
+    path.write_text(
+        f"title: 말이 안 되는 이야기\n{given}\nsteps:\n  - {{{step}}}\n  - expect no publish: {{}}\n", encoding="utf-8"
+    )
     assert main(["replay", str(path)]) == 2
     err = capsys.readouterr().err
     assert "nonsense.yaml:" in err
@@ -235,6 +294,16 @@ def test_a_story_that_went_wrong_stands_in_every_report_and_goes_wrong_again_whe
     assert main(["check", str(tmp_path / "approve-by-api.jsonl"), "--report", again]) == 1
     assert "the story stopped at: Redis message (aura)" in capsys.readouterr().out
     assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["scenarios"] == told["scenarios"]
+
+
+def test_a_story_that_was_kept_leaves_no_error_and_no_failure_in_junit(tmp_path: Path) -> None:
+    """What it gave no occasion to prove is skipped, for it does not fail the run either."""
+    path = tmp_path / "junit.xml"
+    assert main(["replay", "approve-by-api", f"--report=junit={path}"]) == 0
+    suites = ET.parse(path).findall("testsuite")
+    assert {suite.get("name") for suite in suites} == {"aura", "synapse", "workbench", "scenarios"}
+    assert {(suite.get("errors"), suite.get("failures")) for suite in suites} == {("0", "0")}
+    assert any(int(suite.get("skipped", "0")) for suite in suites)
 
 
 def test_the_history_of_a_story_that_was_kept_need_not_prove_every_clause(

@@ -27,6 +27,9 @@ given:
 steps:
 """
 
+ENDING = "  - expect no publish: {}\n"
+"""For a story of something else, which has to expect something all the same."""
+
 
 def parsed(steps: str, given: str = GIVEN) -> Scenario:
     return scenario.parse(given + steps, Path("story.yaml"))
@@ -107,7 +110,7 @@ def test_a_story_knows_its_title_its_givens_and_its_steps() -> None:
 
 def test_a_case_stands_for_itself_alone_unless_it_has_copies() -> None:
     story = parsed(
-        "  - detect: {case: many, severity: HIGH}\n",
+        f"  - detect: {{case: many, severity: HIGH}}\n{ENDING}",
         "title: A story.\ngiven:\n  cases:\n    one:\n    many: {copies: 100}\nsteps:\n",
     )
     assert [(case.name, case.copies) for case in story.given.cases.values()] == [("one", 1), ("many", 100)]
@@ -142,7 +145,7 @@ def test_the_parts_of_a_group_know_their_lines() -> None:
     ],
 )
 def test_a_wait_is_counted_from_the_configured_timeout(text: str, meant: Duration, seconds: float) -> None:
-    (step,) = parsed(f"  - wait: {text}\n").steps
+    step, _ = parsed(f"  - wait: {text}\n{ENDING}").steps
     assert step.arguments == {"for": meant}
     assert meant.within(timeout=60.0, tick=0.01) == pytest.approx(seconds)
 
@@ -159,7 +162,8 @@ def test_a_wait_is_counted_from_the_configured_timeout(text: str, meant: Duratio
     ],
 )
 def test_a_message_is_given_as_json_with_ids_as_text_or_as_bytes(message: str, sent: bytes) -> None:
-    (step,) = parsed(f"  - publish:\n      channel: workbench:alert\n      about: a test\n      {message}\n").steps
+    sending = f"  - publish:\n      channel: workbench:alert\n      about: a test\n      {message}\n"
+    step, _ = parsed(sending + ENDING).steps
     assert scenario.wire(step.arguments, {"case_id": "c-1"} if "ids" in step.arguments else {}) == sent
 
 
@@ -235,6 +239,7 @@ def test_a_mistake_is_named_with_what_was_expected(steps: str, said: str) -> Non
         ("title: ''\nsteps: []", 'the title is "", expected the story in one sentence'),
         ("title: x", 'no "steps", expected one'),
         ("title: x\nsteps: []", "no step, expected a list of steps"),
+        ("title: 기다림만\nsteps:\n  - wait: 1s", "story.yaml:2:1: no step expects anything, expected one that does"),
         ("title: x\nstep: []\nsteps: [wait: 1s]", 'the unknown field "step", expected one of title, given, steps; did'),
         ("title: x\ngiven: 3\nsteps: [wait: 1s]", "3, expected an object with cases, documents, viewers, settings"),
         ("title: x\ngiven: {cases: [odd]}\nsteps: [wait: 1s]", "a list, expected an object of cases by name"),
@@ -244,6 +249,15 @@ def test_a_mistake_is_named_with_what_was_expected(steps: str, said: str) -> Non
 )
 def test_a_faulty_frame_is_named(whole: str, said: str) -> None:
     assert said in "\n".join(complaints("", whole))
+
+
+def test_a_verb_that_was_mistyped_is_not_taken_for_an_expectation_that_is_missing() -> None:
+    assert len(complaints("  - expct publish: {by: aura}\n")) == 1
+
+
+def test_an_editor_marks_a_story_that_expects_nothing() -> None:
+    schema = jsonschema.Draft7Validator(json_schema())
+    assert [list(error.path) for error in schema.iter_errors({"title": "x", "steps": [{"wait": "1s"}]})] == [["steps"]]
 
 
 def test_all_mistakes_of_all_files_are_shown_at_once(tmp_path: Path) -> None:

@@ -96,8 +96,12 @@ def reported(
     required: frozenset[str] = frozenset(),
     waivers: Sequence[Waiver] = (),
     whole: bool = True,
+    differing: Sequence[str] = (),
 ) -> Report:
-    """What verdicts and the outcomes of scenarios mean, once the waivers are applied."""
+    """What verdicts and the outcomes of scenarios mean, once the waivers are applied.
+
+    `differing` are scenarios that could not be repeated: without anything broken, that is a run that could not work.
+    """
     from harness.report import Report
     from harness.verdict import exit_code
     from harness.waivers import apply
@@ -106,16 +110,21 @@ def reported(
     # A part of a run may keep what the whole breaks.
     waived = apply(waivers, verdicts, today, complete=complete and whole)
     code = exit_code(verdicts, required, scenarios=outcomes, whole=whole, waived=waived.clauses)
+    if waived.faults:
+        code = 1
+    if not complete or (differing and code != 1):
+        code = HarnessError.exit_code
     return Report(
         run=histories[0].run,
         verdicts=tuple(verdicts),
-        exit_code=HarnessError.exit_code if not complete else 1 if waived.faults else code,
+        exit_code=code,
         complete=complete,
         scenarios=tuple(scenarios),
         required=required,
         whole=whole,
         waived=waived.clauses,
         faults=waived.faults,
+        differing=tuple(differing),
         began=histories[0][0].moment,
         ended=max(history[-1].moment for history in histories),
     )

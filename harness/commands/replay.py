@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,6 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from datetime import date
 
-    from harness.history import History
     from harness.redis_server import RedisServer
     from harness.replay import Played
     from harness.report import Report
@@ -51,10 +50,10 @@ OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
 EXIT_CODES = """exit codes:
   0  every expectation, and every `must`, is kept; with --from, every message was published
-  1  one is broken and not waived, or a waiver has to go
+  1  one is broken and not waived, in whichever round, or a waiver has to go
   2  wrong usage, or a scenario or a history does not load, or Aura published nothing in it
   3  none is broken, but an expectation could not be proven; with --from, nobody received any message
-  4  it could not work, or was interrupted
+  4  it could not work, or was interrupted; or, embedded, --repeat wrote different histories
 """
 
 
@@ -73,8 +72,12 @@ def add(commands: object) -> None:
     )
     replay.add_argument("--timeout", type=seconds, default=2.0, metavar="S", help="Aura's, on a real Redis (2)")
     replay.add_argument("--seed", type=int, default=1, metavar="N", help="the order of what happens at once (1)")
-    replay.add_argument("--repeat", type=positive, default=1, metavar="N", help="play them so often")
-    replay.add_argument("--history", type=folder, metavar="DIR", help="keep what was observed, a file for each")
+    replay.add_argument(
+        "--repeat", type=positive, default=1, metavar="N", help="play them so often; the worst round counts"
+    )
+    replay.add_argument(
+        "--history", type=folder, metavar="DIR", help="keep what was observed, a file for each and each round"
+    )
     replay.add_argument("--timeline", action="store_true", help="draw each run as a sequence diagram")
     replay.add_argument(
         "--timeline-to", type=writable, metavar="FILE.html", help="the same as a picture, of the first scenario"
@@ -172,21 +175,20 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         folder=arguments.history,
         command=command,
     )
-    rounds = []
-    for _ in range(arguments.repeat):
-        rounds.append(replay.play_all(agreement, scenarios, settings, conditions, told=told))
-    last = rounds[-1]
-    report = _report_of(last, [each for played in rounds for each in played], waivers, day)
+    rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
+    shown = replay.worst(rounds, waived)
+    differing = replay.differing(rounds) if configured.redis_url is None else ()
+    report = _report_of(shown, [each for played in rounds for each in played], waivers, day, differing)
     if arguments.timeline_to is not None:
         from harness.report.picture import timeline_html
 
-        arguments.timeline_to.write_text(timeline_html(last[0].history, last[0].scenario.title), encoding="utf-8")
+        arguments.timeline_to.write_text(timeline_html(shown[0].history, shown[0].scenario.title), encoding="utf-8")
     if report.waived or report.faults:
         terminal.show(console, terminal.waivers(report), on_one_line=True)
     if arguments.repeat > 1:
-        print(_alike(rounds))
-    kept = sum(each.outcome_without(waived) == "kept" for each in last)
-    print(f"{kept} of {len(last)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
+        print("\n".join(_compared(rounds, waived, None if configured.redis_url else differing)))
+    kept = sum(each.outcome_without(waived) == "kept" for each in shown)
+    print(f"{kept} of {len(shown)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
     write(arguments, report)
     return report.exit_code
 
@@ -283,39 +285,46 @@ def _must_only_publish(arguments: argparse.Namespace) -> None:
 
 
 def _report_of(
-    played: Sequence[Played], all_rounds: Sequence[Played], waivers: Sequence[Waiver], today: date
+    shown: Sequence[Played],
+    all_rounds: Sequence[Played],
+    waivers: Sequence[Waiver],
+    today: date,
+    differing: Sequence[str],
 ) -> Report:
-    """The verdicts of every round, and the scenarios of the last one."""
+    """The verdicts and outcomes of every round, and of each scenario the round to show."""
     from harness.verdict import merged
     from harness.waivers import in_force
 
     return reported(
-        [each.history for each in played],
+        [each.history for each in all_rounds],
         merged(each.verdicts for each in all_rounds),
-        [each.judged for each in played],
+        [each.judged for each in shown],
         [each.outcome_without(in_force(waivers, today)) for each in all_rounds],
         waivers=waivers,
         whole=False,
         today=today,
+        differing=differing,
     )
 
 
-def _alike(rounds: Sequence[Sequence[Played]]) -> str:
-    """Whether each scenario wrote the same history every time, wall-clock stamps apart."""
-    first, *others = [[_without_wall(each.history) for each in played] for played in rounds]
-    differ = {
-        played.scenario.name
-        for other in others
-        for played, one, two in zip(rounds[0], first, other, strict=True)
-        if one != two
-    }
-    if differ:
-        return f"the histories of {', '.join(sorted(differ))} differ between the {len(rounds)} rounds"
-    return f"{len(rounds)} rounds, and every time the same histories, wall-clock stamps apart"
+def _compared(
+    rounds: Sequence[Sequence[Played]], waived: Collection[str], differing: Collection[str] | None
+) -> Sequence[str]:
+    """A line for each scenario that did not go alike every time. Where time is the wall's, `differing` is None, and
+    only outcomes are compared: no history is like another."""
+    from collections import Counter
 
-
-def _without_wall(history: History) -> list[object]:
-    return [(event.seq, event.at, event.kind, event.seat, event.about, event.data) for event in history]
+    lines = []
+    for several in zip(*rounds, strict=True):
+        name, times = several[0].scenario.name, f"{len(several)} rounds"
+        outcomes = Counter(each.outcome_without(waived) for each in several)
+        if len(outcomes) > 1:
+            counted = ", ".join(f"{outcome} in {number}" for outcome, number in sorted(outcomes.items()))
+            lines.append(f"{name} went differently in {times}: {counted}")
+        elif name in (differing or ()):
+            lines.append(f"{name} wrote different histories in {times}, though nothing in it may differ")
+    same = "outcomes" if differing is None else "histories, wall-clock stamps apart"
+    return lines or [f"{len(rounds)} rounds, and every time the same {same}"]
 
 
 def _scenarios(asked: Sequence[str]) -> tuple[Scenario, ...]:

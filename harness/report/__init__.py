@@ -45,6 +45,8 @@ class Report:
     """Of the broken clauses those that may be."""
     faults: tuple[Fault, ...] = ()
     """Waivers for which the run fails."""
+    differing: tuple[str, ...] = ()
+    """Scenarios that were played several times, and wrote different histories where none may differ."""
     began: datetime | None = None
     ended: datetime | None = None
 
@@ -118,7 +120,10 @@ def proven(report: Report) -> str:
         case 1:
             return _what_is_broken(report)
         case 3:
-            return f"{_what_counts(report, 'unproven')} is unproven"
+            what = _what_counts(report, "unproven")
+            return f"{what} is unproven" if what else "nothing that counts was proven"
+    if report.complete and report.differing:
+        return f"{_listed(report.differing)} could not be repeated: the rounds wrote different histories"
     return "the run did not come to its end; what it recorded until then was judged"
 
 
@@ -149,19 +154,15 @@ def without_userinfo(value: Any) -> Any:
 
 
 def _what_is_broken(report: Report) -> str:
-    if not report.faults or any(report.fails(verdict) and verdict.outcome == "broken" for verdict in report.verdicts):
-        return f"{_what_counts(report, 'broken')} is broken"
-    if any(judged.outcome == "broken" for judged in report.scenarios):
-        return "an expectation of a scenario is broken"
-    return "a waiver has to go"
+    what = _what_counts(report, "broken")
+    return f"{what} is broken" if what else "a waiver has to go"
 
 
 def _what_counts(report: Report, outcome: str) -> str:
-    """A clause, or else a scenario's expectation, where that alone is why the run failed."""
+    """For what the exit code is the one of this outcome: a clause, or else a scenario's expectation, or neither."""
     if any(verdict.outcome == outcome and report.fails(verdict) for verdict in report.verdicts):
         return "a clause that counts"
-    stories = any(judged.outcome == outcome for judged in report.scenarios)
-    return "an expectation of a scenario" if stories else "a clause that counts"
+    return "an expectation of a scenario" if any(each.outcome == outcome for each in report.scenarios) else ""
 
 
 def _listed(names: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +63,8 @@ def test_what_was_real_is_said_in_words(found: dict[str, str], said: str) -> Non
 ONLY_KEPT = tuple(each for each in VERDICTS if each.outcome == "kept")
 WAIVED_OR_KEPT = tuple(each for each in VERDICTS if each.outcome == "kept" or each.clause in report().waived)
 
+UNPLAYED = replace(story(), expectations=tuple(replace(each, outcome="unproven") for each in story().expectations))
+
 
 @pytest.mark.parametrize(
     ("changes", "said"),
@@ -76,6 +79,11 @@ WAIVED_OR_KEPT = tuple(each for each in VERDICTS if each.outcome == "kept" or ea
         ({"exit_code": 0, "verdicts": ONLY_KEPT, "waived": {}}, "every must in reach is kept (exit 0)"),
         ({"exit_code": 0}, "a clause that counts is broken, which was not to fail the run (exit 0)"),
         ({"exit_code": 3, "scenarios": ()}, "a clause that counts is unproven (exit 3)"),
+        (
+            {"exit_code": 3, "whole": False, "scenarios": (UNPLAYED,)},
+            "an expectation of a scenario is unproven (exit 3)",
+        ),
+        ({"exit_code": 3, "whole": False, "scenarios": ()}, "nothing that counts was proven (exit 3)"),
         ({"exit_code": 4}, "the run did not come to its end; what it recorded until then was judged (exit 4)"),
     ],
 )
