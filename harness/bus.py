@@ -8,7 +8,7 @@ import json
 import math
 import re
 import weakref
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableSet, Sequence
 from typing import Any
 
@@ -160,7 +160,9 @@ class Link:
         self._open.set()
         self._held: dict[Subscription, tuple[str, ...]] = {}
         self._dropped = asyncio.Event()
-        self._missing: set[tuple[str, ...]] = set()
+        self._missing: Counter[tuple[str, ...]] = Counter()
+        self._unclosed: set[Subscription] = set()
+        self._replaced: Counter[tuple[str, ...]] = Counter()
         self._whole = asyncio.Event()
 
     async def publish(self, channel: str, wire: bytes) -> int:
@@ -205,12 +207,12 @@ class Link:
     @property
     def listens(self) -> bool:
         """Whether the seat holds every subscription that it wants, one at least."""
-        return bool(self._held) and not self._missing
+        return bool(self._held) and not self._missing.total()
 
     async def restore(self) -> None:
         """Returns when the seat has subscribed again."""
         self._open.set()
-        if self._missing:
+        if self._missing.total():
             await self._whole.wait()
         self._tell(RESTORED)
 
@@ -220,7 +222,8 @@ class Link:
 
         def lost() -> None:
             if self._held.pop(subscription, None) is not None:
-                self._missing.add(names)
+                self._missing[names] += 1
+                self._unclosed.add(subscription)
                 self._whole.clear()
                 self._dropped.set()
                 self._tell(LOST if self._open.is_set() else CUT)
@@ -228,19 +231,29 @@ class Link:
         def closed() -> None:
             self._held.pop(subscription, None)
             self._dropped.set()
-            if exact:
-                self._found(names)
+            if exact and subscription in self._unclosed:
+                self._given_up(names)
+            self._unclosed.discard(subscription)
 
         subscription = await self._bus.subscribe(*names, exact=exact, on_lost=lost, on_closed=closed)
         self._held[subscription] = names
-        self._found(names)
-        if not self._missing:
+        if self._missing[names]:
+            self._found(names)
+            self._replaced[names] += exact
+        if not self._missing.total():
             self._tell(RESTORED)
         return subscription
 
+    def _given_up(self, names: tuple[str, ...]) -> None:
+        """A lost one is closed: by who has another now, or by who wants none any more."""
+        if self._replaced[names]:
+            self._replaced[names] -= 1
+        elif self._missing[names]:
+            self._found(names)
+
     def _found(self, names: tuple[str, ...]) -> None:
-        self._missing.discard(names)
-        if not self._missing:
+        self._missing[names] -= 1
+        if not self._missing.total():
             self._whole.set()
 
     def _tell(self, what: str) -> None:
@@ -258,7 +271,7 @@ class Link:
         except GONE:
             self._tell(LOST if self._open.is_set() else CUT)
             raise
-        if self._open.is_set() and not self._missing:
+        if self._open.is_set() and not self._missing.total():
             self._tell(RESTORED)
 
 

@@ -294,6 +294,30 @@ def test_a_link_holds_several_subscriptions_and_is_cut_and_restored_with_all_of_
     assert changes == ["cut", "restored"]
 
 
+def test_of_two_listeners_on_one_channel_both_have_to_be_back(redis_url: str | None) -> None:
+    async def scene() -> list[object]:
+        changes: list[str] = []
+        async with open_bus(redis_url) as bus, asyncio.timeout(5):
+            link = Link(bus, "aura", changes.append)
+            first, second, third = [await link.listen("hitl:channel:1") for _ in range(3)]
+            await link.cut()
+            restoring = asyncio.create_task(link.restore())
+            again = await link.listen("hitl:channel:1")
+            await first.close()  # whoever has another one closes what it lost
+            told: list[object] = [restoring.done(), link.listens, list(changes)]
+            await second.close()  # nobody wants this one any more
+            told += [restoring.done(), link.listens]
+            other = await link.listen("hitl:channel:1")
+            await third.close()
+            await restoring
+            told += [link.listens, changes]
+            await again.close()
+            await other.close()
+        return told
+
+    assert asyncio.run(scene()) == [False, False, ["cut"], False, False, True, ["cut", "restored"]]
+
+
 def test_a_link_without_subscriptions_is_restored_at_once(redis_url: str | None) -> None:
     async def scene() -> list[str]:
         changes: list[str] = []
