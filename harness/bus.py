@@ -31,8 +31,8 @@ CLIENT_NAME = "aura-harness"
 MOST_CONNECTIONS = 10_000
 """Every subscription has one of its own, and redis-py allows a hundred by itself."""
 
-CUT, LOST, RESTORED = "cut", "lost", "restored"
-"""What a seat's connection can do."""
+CUT, LOST, RESTORED, FAILED = "cut", "lost", "restored", "failed"
+"""What a seat's connection can do; `failed` is of a command alone."""
 EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -148,7 +148,8 @@ class Link:
     """One seat's way to Redis, which a run can cut and restore.
 
     While it is cut, subscribing waits, and everything else raises ConnectionError. `on_change` is told `cut` at once,
-    `lost` when a connection is found to be gone that nobody cut here, and `restored`.
+    `lost` when a connection is found to be gone that nobody cut here, and `restored`; `failed` is a command that did
+    not reach Redis although the subscriptions live, for they have connections of their own.
     """
 
     def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None] = lambda what: None) -> None:
@@ -269,7 +270,10 @@ class Link:
         try:
             yield
         except GONE:
-            self._tell(LOST if self._open.is_set() else CUT)
+            if self._held:
+                self._on_change(FAILED)
+            else:
+                self._tell(LOST if self._open.is_set() else CUT)
             raise
         if self._open.is_set() and not self._missing.total():
             self._tell(RESTORED)

@@ -204,6 +204,26 @@ def test_a_connection_that_redis_closes_is_told_as_lost(real_redis: str) -> None
     assert asyncio.run(scene()) == ["lost", "restored"]
 
 
+def test_a_command_that_fails_beside_a_living_subscription_is_no_lost_subscription(real_redis: str) -> None:
+    async def scene() -> tuple[list[str], bytes]:
+        changes: list[str] = []
+        async with open_bus(real_redis) as bus, asyncio.timeout(5):
+            link = Link(bus, "synapse", changes.append)
+            subscription = await link.subscribe("workbench:*")
+            await link.fetch("hitl:request:1")
+            with redis.Redis.from_url(real_redis) as other:
+                other.client_kill_filter(_type="normal")
+                with pytest.raises((OSError, redis.ConnectionError)):
+                    await link.publish("workbench:alert", b"1")
+                other.publish("workbench:alert", b"2")
+            async for _, wire in subscription:
+                await subscription.close()
+                return changes, wire
+        raise AssertionError
+
+    assert asyncio.run(scene()) == (["failed"], b"2")
+
+
 def test_a_link_stores_for_a_while_and_what_it_stored_goes_with_the_run(redis_url: str | None) -> None:
     async def scene() -> tuple[str | None, int | None, str | None, int | None]:
         async with open_bus(redis_url) as bus:
