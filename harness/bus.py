@@ -33,6 +33,9 @@ MOST_CONNECTIONS = 10_000
 
 CUT, LOST, RESTORED, FAILED = "cut", "lost", "restored", "failed"
 """What a seat's connection can do; `failed` is of a command alone."""
+EMPTIED = "emptied"
+"""What happens to Redis itself when it goes away: every key is gone with it."""
+OUTAGE = "outage"
 EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -157,6 +160,7 @@ class Link:
         self._seat = seat
         self._on_change = on_change
         self._told = RESTORED
+        self._barred: set[str] = set()
         self._open = asyncio.Event()
         self._open.set()
         self._held: dict[Subscription, tuple[str, ...]] = {}
@@ -192,8 +196,10 @@ class Link:
         """A subscription to exactly this channel, for a while: once it is closed, nobody misses it."""
         return await self._subscribe((channel,), exact=True)
 
-    async def cut(self) -> None:
-        """Returns when Redis does not deliver to this seat any more."""
+    async def cut(self, why: str = CUT) -> None:
+        """Returns when Redis does not deliver to this seat any more. What was cut for two reasons is cut until both are
+        over."""
+        self._barred.add(why)
         self._open.clear()
         for subscription in tuple(self._held):
             await subscription.cut()
@@ -210,9 +216,15 @@ class Link:
         """Whether the seat holds every subscription that it wants, one at least."""
         return bool(self._held) and not self._missing.total()
 
-    async def restore(self) -> None:
-        """Returns when the seat has subscribed again."""
+    async def restore(self, why: str = CUT) -> None:
+        """Returns when the seat has subscribed again; at once where it cannot, being cut for another reason, or Redis
+        gone."""
+        self._barred.discard(why)
+        if self._barred:
+            return
         self._open.set()
+        if self._bus.is_down:
+            return
         if self._missing.total():
             await self._whole.wait()
         self._tell(RESTORED)
@@ -304,8 +316,9 @@ class Bus:
         """How many messages of others the tap has left alone."""
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
         self._stored: set[str] = set()
-        self._is_down = False
-        self._tap_first = False
+        self.is_down = False
+        """Whether the run has taken this Redis away."""
+        self._refuses = False
 
     def publisher(self, seat: str) -> Publish:
         """How `seat` publishes: what passes through it is recorded as that seat's."""
@@ -323,7 +336,7 @@ class Bus:
         on_closed: Callable[[], None] | None = None,
     ) -> Subscription:
         """To patterns, or to channels that are named exactly."""
-        self._must_not_be_first()
+        self._must_serve()
         return await self._subscribe(*names, exact=exact, on_lost=on_lost, on_closed=on_closed)
 
     async def _subscribe(
@@ -405,6 +418,7 @@ class Bus:
         return None if seconds < 0 else seconds
 
     async def delete(self, key: str) -> None:
+        self._must_serve()
         await self._redis.delete(key)
 
     def leave_alone(self, ours: Callable[[bytes], bool], before: Callable[[], None] = lambda: None) -> None:
@@ -422,11 +436,11 @@ class Bus:
         """Put the tap back whenever its connection is lost, until cancelled; what passed meanwhile is not recorded."""
         while True:
             task, recorder = self._task, self._recorder
-            if task is None or recorder is None or self._is_down:
+            if task is None or recorder is None or self.is_down:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue
             await asyncio.wait({task})
-            if self._is_down:
+            if self.is_down:
                 continue
             if self._tap is not None:
                 lost, self._tap = self._tap, None
@@ -449,8 +463,9 @@ class Bus:
 
     async def down(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Let `stop` end the server. The tap goes with it and misses nothing, for nobody can publish until `up`."""
-        self._is_down = True
+        self.is_down = True
         await stop()
+        self._emptied()
         task, tap, self._task, self._tap = self._task, self._tap, None, None
         if task is not None and tap is not None:
             await asyncio.wait([task])
@@ -459,13 +474,24 @@ class Bus:
 
     async def up(self, start: Callable[[], Awaitable[None]]) -> None:
         """Let `start` begin the server again. The tap is the first that it serves, and then the seats are."""
-        self._tap_first = True
+        self._refuses = True
         try:
             await start()
             if self._recorder is not None:
                 await self.tap(self._recorder)
         finally:
-            self._tap_first = self._is_down = False
+            self._refuses = self.is_down = False
+
+    async def vanish(self) -> None:
+        """As `down`, for an embedded one, which cannot end: what the run has stored is gone, and nobody is served until
+        `reappear`. The tap may stay, for nothing passes."""
+        self.is_down = self._refuses = True
+        if self._stored:
+            await self._redis.delete(*self._stored)
+        self._emptied()
+
+    def reappear(self) -> None:
+        self.is_down = self._refuses = False
 
     @property
     def tapped(self) -> bool:
@@ -492,12 +518,17 @@ class Bus:
         await self._redis.aclose()
         await self._tap_client.aclose()
 
-    def _must_not_be_first(self) -> None:
-        if self._tap_first:
-            raise ConnectionError(f"{self.description} is not up yet")
+    def _must_serve(self) -> None:
+        if self._refuses:
+            raise ConnectionError(f"{self.description} is not up")
+
+    def _emptied(self) -> None:
+        self._stored.clear()
+        if self._recorder is not None:
+            self._recorder.record("fault", {"do": EMPTIED}, seat="redis")
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
-        self._must_not_be_first()
+        self._must_serve()
         async with self._announced_to_tap(seat, channel, wire):
             return int(await self._redis.publish(channel, wire))
 

@@ -173,7 +173,8 @@ def _recordable(history: History, stored: Event, at: float) -> bool:
         for event in history.of("step")
         if event.data.get("do") == "expire" and event.data.get("key") == stored.data["key"]
     ]
-    gone = min([stored.at + stored.data["ttl"], *(each for each in expired if each >= stored.at)])
+    emptied = [event.at for event in history.of("fault") if event.data["do"] == "emptied"]
+    gone = min([stored.at + stored.data["ttl"], *(each for each in (*expired, *emptied) if each >= stored.at)])
     return bool(_in_context(stored, "caseId", "case_id")) and at < gone
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from harness.bus import CUT, FAILED, RESTORED, Publish
+from harness.bus import CUT, EMPTIED, FAILED, RESTORED, Publish
 from harness.clock import Clock
 from harness.history import Event, Recorder, decode, encode, to_line
 
@@ -85,7 +85,7 @@ class Excerpt(Recorder):
                 return self._is_sent((_object(decode(event.data["body"])) or {}).get("payload"))
             case "fault":
                 # A viewer belongs to the play that opened it.
-                everybody = event.data.get("do") in (CUT, RESTORED, FAILED) and "viewer" not in event.data
+                everybody = event.data.get("do") in (CUT, RESTORED, FAILED, EMPTIED) and "viewer" not in event.data
                 return everybody or event.data.get("wire") in self._wires
             case _:
                 return False

@@ -217,12 +217,21 @@ def test_an_answer_to_somebody_else_is_blamed_also_where_the_right_one_came_righ
     [
         (asked(REQUEST | {"context": {"question": "?"}}), waiting(), answered(), END),
         (*ASKED, step("expire", at=0.7, key="hitl:request:request-1"), answered(), END),
+        (*ASKED, replace(fault("emptied", at=0.7), seat="redis"), answered(), END),
         (asked(ttl=200), waiting(), END),
         (*ASKED, answered(), step("interrupted", at=1.0)),
         (*ASKED, step("interrupted", at=300.0)),
         (asked(), END),
     ],
-    ids=["no case", "expired", "lived too short", "ended at the answer", "ended before the deadline", "never waited"],
+    ids=[
+        "no case",
+        "expired",
+        "lost by redis",
+        "lived too short",
+        "ended at the answer",
+        "ended before the deadline",
+        "never waited",
+    ],
 )
 def test_nothing_has_to_be_recorded(events: Events) -> None:
     assert broken(*events) == set()

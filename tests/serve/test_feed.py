@@ -55,6 +55,7 @@ PAYLOAD = json.loads(SENT)
         ("fault", {"do": "cut"}, {}),
         ("fault", {"do": "restored"}, {}),
         ("fault", {"do": "failed"}, {}),
+        ("fault", {"do": "emptied"}, {}),
     ],
 )
 def test_a_play_keeps_what_bears_its_mark_or_comes_of_what_it_sent(

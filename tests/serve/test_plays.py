@@ -40,7 +40,7 @@ async def served(
         async with simulated_aura(bus, feed, clock, settings) as first:
             record = partial(recorded_at, first.app, partial(backend_headers, settings, clock))
             async with simulated_synapse(bus, feed, clock, 1, synapse, record) as second:
-                outage = CutOff((first.link, second.link)) if ours else None
+                outage = CutOff(bus, (first.link, second.link)) if ours else None
                 systems = Systems(first, second, bus, feed, clock, settings, completes, outage, 1)
                 yield Plays(systems, lambda: agreed, "s1"), systems
 

@@ -1,0 +1,79 @@
+"""Stories in which Redis goes away: embedded and on a server of our own they tell the same, and accuse nobody of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import scenario
+from harness.agreement import Agreement
+from harness.checks import judge
+from harness.gate import Settings
+from harness.history import load_all
+from harness.redis_server import private_server
+from harness.replay import Conditions, Played, play_all
+
+GIVEN = "title: Redis 가 사라진 이야기 👋\ngiven: {cases: {odd: {}}, viewers: {reviewer: {shows: odd}}}\nsteps:\n"
+ASK = "request approval: {case: odd, request: ask}"
+
+
+@pytest.fixture(params=["embedded", "own"])
+def own(request: pytest.FixtureRequest) -> bool:
+    """Whether the Redis is a server of our own."""
+    return bool(request.param == "own")
+
+
+def played(agreed: Agreement, folder: Path, own: bool, *stories: tuple[str, ...]) -> list[Played]:
+    """Each story is its steps; all of them on one server."""
+    paths = [folder / f"story-{number}.yaml" for number in range(len(stories))]
+    for path, steps in zip(paths, stories, strict=True):
+        path.write_text(GIVEN + "".join(f"  - {step}\n" for step in steps), encoding="utf-8")
+    told = [scenario.load(path) for path in paths]
+    if not own:
+        return list(play_all(agreed, told, Settings(), Conditions(folder=folder)))
+    with private_server() as server:
+        conditions = Conditions(redis_url=server.url, server=server, timeout=0.6, folder=folder)
+        return list(play_all(agreed, told, Settings(), conditions))
+
+
+def accused(one: Played) -> set[str]:
+    return {verdict.clause for verdict in one.verdicts if verdict.outcome == "broken"}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (
+            ASK,
+            "stop redis:",
+            "start redis:",
+            "approve: {by: signal, request: ask}",
+            "expect answer: {by: synapse, status: 404}",
+            "wait: timeout",
+            "expect no publish: {by: aura}",
+        ),
+        (ASK, "stop redis:", "wait: timeout", "wait: 2 ticks", "start redis:", "expect no publish: {by: aura}"),
+        (
+            ASK,
+            "cut: {seat: aura}",
+            "wait: timeout",
+            "wait: 2 ticks",
+            "restore: {seat: aura}",
+            "expect no feedback: {case: odd}",
+        ),
+    ],
+    ids=["restart while aura waits", "deadline in an outage", "deadline in a cut"],
+)
+def test_what_the_run_took_from_aura_is_no_fault_of_aura(
+    steps: tuple[str, ...],
+    own: bool,
+    agreed: Agreement,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (one,) = played(agreed, tmp_path, own, steps)
+    assert (one.outcome, accused(one)) == ("kept", set())
+    (history,) = load_all(tmp_path / "story-0.jsonl")
+    assert {each.clause for each in judge(agreed, history) if each.outcome == "broken"} == set()
+    assert "never retrieved" not in caplog.text
