@@ -84,10 +84,12 @@ class Player:
         self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
+        self._cut: dict[str, Link] = {}
 
     async def play(self) -> None:
         await self._given()
         async with AsyncExitStack() as open_viewers:
+            open_viewers.push_async_callback(self._give_back)
             open_viewers.push_async_callback(self._close_all)
             for viewer in self._scenario.given.viewers.values():
                 if viewer.open and self._seats.backend.takes_cases:
@@ -165,6 +167,7 @@ class Player:
                 await self._connection(step)
             case "stop redis" | "start redis":
                 begin()
+                self._redis_must_be(step, stopped=step.verb == "start redis")
                 await quiet(self._recorder, self._pace.settle)
                 assert self._outage is not None
                 await (self._outage.begin if step.verb == "stop redis" else self._outage.end)()
@@ -322,6 +325,11 @@ class Player:
             found, expected = ("open", "closed") if not wanted else ("closed", "open")
             raise ScenarioError(f"{step.where}: viewer {name} is {found}, expected {expected} for `{step.verb}`")
 
+    def _redis_must_be(self, step: Step, *, stopped: bool) -> None:
+        if self._bus.is_down is not stopped:
+            found, expected = ("running", "stopped") if stopped else ("stopped", "running")
+            raise ScenarioError(f"{step.where}: Redis is {found}, expected {expected} for `{step.verb}`")
+
     @contextmanager
     def _without_redis(self, seat: str) -> Iterator[None]:
         """What a seat could not do for want of Redis is written down, and judged by what is expected."""
@@ -338,6 +346,13 @@ class Player:
         for name in tuple(self._viewers):
             await self._close(name)
 
+    async def _give_back(self) -> None:
+        """What the story has taken away and left so: others come after it."""
+        if self._outage is not None and self._bus.is_down:
+            await self._outage.end()
+        for link in tuple(self._cut.values()):
+            await link.restore()
+
     async def _connection(self, step: Step) -> None:
         if "viewer" in step.arguments:
             self._must_be_open(step, step.arguments["viewer"], True)
@@ -348,7 +363,11 @@ class Player:
         assert link is not None
         if step.verb == "cut":
             await quiet(self._recorder, self._pace.settle)
-        await (link.cut if step.verb == "cut" else link.restore)()
+            self._cut[step.arguments["seat"]] = link
+            await link.cut()
+        else:
+            self._cut.pop(step.arguments["seat"], None)
+            await link.restore()
 
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+import redis
 
 from harness import scenario
 from harness.agreement import Agreement
 from harness.checks import judge
+from harness.errors import HarnessError
 from harness.gate import Settings
 from harness.history import load_all
 from harness.redis_server import private_server
 from harness.replay import Conditions, Played, play_all
+from harness.scenario import ScenarioError
 
 GIVEN = "title: Redis 가 사라진 이야기 👋\ngiven: {cases: {odd: {}}, viewers: {reviewer: {shows: odd}}}\nsteps:\n"
 ASK = "request approval: {case: odd, request: ask}"
@@ -77,3 +81,43 @@ def test_what_the_run_took_from_aura_is_no_fault_of_aura(
     (history,) = load_all(tmp_path / "story-0.jsonl")
     assert {each.clause for each in judge(agreed, history) if each.outcome == "broken"} == set()
     assert "never retrieved" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        (("start redis:",), "story-0.yaml:4:5: Redis is running, expected stopped for `start redis`"),
+        (("stop redis:", "stop redis:"), "story-0.yaml:5:5: Redis is stopped, expected running for `stop redis`"),
+        (("stop redis:", "start redis:", "start redis:"), "story-0.yaml:6:5: Redis is running, expected stopped"),
+    ],
+)
+def test_a_redis_that_is_there_is_not_started_and_one_that_is_gone_not_stopped(
+    steps: tuple[str, ...], text: str, own: bool, agreed: Agreement, tmp_path: Path
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        played(agreed, tmp_path, own, (*steps, "expect no publish: {}"))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("left", ["stop redis:", "cut: {seat: synapse}"])
+def test_what_a_story_leaves_taken_away_is_there_for_the_next(
+    left: str, own: bool, agreed: Agreement, tmp_path: Path
+) -> None:
+    told = ("detect: {case: odd, severity: HIGH}", "expect notification: {case: odd}")
+    first, second = played(agreed, tmp_path, own, (left, "expect no publish: {}"), told)
+    assert (first.outcome, second.outcome) == ("kept", "kept")
+    assert [event.data["do"] for event in first.history.of("fault")][-1] == "restored"
+
+
+def test_a_server_of_our_own_is_started_once_and_again_when_it_has_ended() -> None:
+    with private_server() as server:
+        with pytest.raises(HarnessError, match="is running, expected a stopped one"):
+            server.start()
+        server.stop()
+        server.start()
+        with redis.Redis.from_url(server.url) as client, contextlib.suppress(redis.ConnectionError):
+            client.shutdown(nosave=True)
+        server._process.wait(5)  # type: ignore[union-attr]
+        server.start()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()
