@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from redis.exceptions import RedisError
+
 from harness import expect
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus, Link
+from harness.bus import FAILED, Bus, Link
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
@@ -29,6 +31,8 @@ from harness.workbench.rest import document_path
 from harness.workbench.viewer import Refetch, Viewer
 
 TENANT = 7
+REDIS = "redis"
+"""Where it is written down that the run itself could not reach it."""
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
 
@@ -134,20 +138,22 @@ class Player:
                 causes = [{"case_id": case, **told} for case in self._cases(step)]
                 self._cause(begin, "detect", causes)
                 created = self._seats.aura.publishers.case_created
-                await self._all(created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
+                work = (created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
+                await self._all(self._tried("aura", each) for each in work)
             case "rag":
                 told = {"chunks_added": arguments["chunks"], "succeeded": arguments["succeeded"]}
                 (document,) = self._ids["rag"][arguments["document"]]
                 begin(rag_document_id=document, **told)
-                await self._seats.aura.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
+                finished = self._seats.aura.publishers.rag_finished
+                await self._tried("aura", finished(document, told["chunks_added"], told["succeeded"]))
             case "request approval":
                 begin()
-                with self._without_redis("aura"):
-                    await self._all(self._seats.aura.approvals.ask(request) for request in self._requests(step))
+                asked = map(self._seats.aura.approvals.ask, self._requests(step))
+                await self._all(self._tried("aura", each) for each in asked)
             case "expire":
                 (request,) = self._ids["requests"][arguments["request"]]
                 begin(key=key_of(request))
-                await self._bus.delete(key_of(request))
+                await self._tried(REDIS, self._bus.delete(key_of(request)))
             case "approve" | "reject":
                 begin()
                 await (self._decide(step) if arguments["by"] == "api" else self._signal(step))
@@ -157,7 +163,7 @@ class Player:
             case "publish":
                 message = wire(arguments, {name: self._id(of) for name, of in arguments.get("ids", {}).items()})
                 begin(about=arguments["about"], readable=arguments["readable"])
-                await self._seats.publish(arguments["channel"], message)
+                await self._tried(REDIS, self._seats.publish(arguments["channel"], message))
             case "open viewer" | "close viewer":
                 begin()
                 self._must_be_open(step, arguments["viewer"], step.verb == "close viewer")
@@ -260,7 +266,7 @@ class Player:
         if "session" in arguments:
             for request in requests:
                 channel = channel_of(self._session(arguments["session"], request))
-                await self._seats.publish(channel, self._signal_of(step, request))
+                await self._tried(REDIS, self._seats.publish(channel, self._signal_of(step, request)))
             return
         body = _present({"userId": arguments["user"], "reason": arguments.get("reason")})
         paths = [f"/api/aura/hitl/{step.verb}/{quote(request, safe='')}" for request in requests]
@@ -330,13 +336,12 @@ class Player:
             found, expected = ("running", "stopped") if stopped else ("stopped", "running")
             raise ScenarioError(f"{step.where}: Redis is {found}, expected {expected} for `{step.verb}`")
 
-    @contextmanager
-    def _without_redis(self, seat: str) -> Iterator[None]:
-        """What a seat could not do for want of Redis is written down, and judged by what is expected."""
+    async def _tried(self, seat: str, work: Awaitable[object]) -> None:
+        """What could not be done for want of Redis is written down, and judged by what is expected."""
         try:
-            yield
-        except OSError as error:
-            self._recorder.record("fault", {"do": "failed", "error": str(error)}, seat=seat)
+            await work
+        except (OSError, RedisError) as error:
+            self._recorder.record("fault", {"do": FAILED, "error": str(error)}, seat=seat)
 
     async def _close(self, name: str) -> None:
         self._recorder.record("step", {"do": "close-viewer", "viewer": name})
