@@ -8,7 +8,7 @@ import json
 import math
 import re
 import weakref
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableSet, Sequence
 from typing import Any
 
@@ -31,8 +31,11 @@ CLIENT_NAME = "aura-harness"
 MOST_CONNECTIONS = 10_000
 """Every subscription has one of its own, and redis-py allows a hundred by itself."""
 
-CUT, LOST, RESTORED = "cut", "lost", "restored"
-"""What a seat's connection can do."""
+CUT, LOST, RESTORED, FAILED = "cut", "lost", "restored", "failed"
+"""What a seat's connection can do; `failed` is of a command alone."""
+EMPTIED = "emptied"
+"""What happens to Redis itself when it goes away: every key is gone with it."""
+OUTAGE = "outage"
 EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -148,7 +151,8 @@ class Link:
     """One seat's way to Redis, which a run can cut and restore.
 
     While it is cut, subscribing waits, and everything else raises ConnectionError. `on_change` is told `cut` at once,
-    `lost` when a connection is found to be gone that nobody cut here, and `restored`.
+    `lost` when a connection is found to be gone that nobody cut here, and `restored`; `failed` is a command that did
+    not reach Redis although the subscriptions live, for they have connections of their own.
     """
 
     def __init__(self, bus: Bus, seat: str, on_change: Callable[[str], None] = lambda what: None) -> None:
@@ -156,11 +160,14 @@ class Link:
         self._seat = seat
         self._on_change = on_change
         self._told = RESTORED
+        self._barred: set[str] = set()
         self._open = asyncio.Event()
         self._open.set()
         self._held: dict[Subscription, tuple[str, ...]] = {}
         self._dropped = asyncio.Event()
-        self._missing: set[tuple[str, ...]] = set()
+        self._missing: Counter[tuple[str, ...]] = Counter()
+        self._unclosed: set[Subscription] = set()
+        self._replaced: Counter[tuple[str, ...]] = Counter()
         self._whole = asyncio.Event()
 
     async def publish(self, channel: str, wire: bytes) -> int:
@@ -189,8 +196,10 @@ class Link:
         """A subscription to exactly this channel, for a while: once it is closed, nobody misses it."""
         return await self._subscribe((channel,), exact=True)
 
-    async def cut(self) -> None:
-        """Returns when Redis does not deliver to this seat any more."""
+    async def cut(self, why: str = CUT) -> None:
+        """Returns when Redis does not deliver to this seat any more. What was cut for two reasons is cut until both are
+        over."""
+        self._barred.add(why)
         self._open.clear()
         for subscription in tuple(self._held):
             await subscription.cut()
@@ -205,12 +214,18 @@ class Link:
     @property
     def listens(self) -> bool:
         """Whether the seat holds every subscription that it wants, one at least."""
-        return bool(self._held) and not self._missing
+        return bool(self._held) and not self._missing.total()
 
-    async def restore(self) -> None:
-        """Returns when the seat has subscribed again."""
+    async def restore(self, why: str = CUT) -> None:
+        """Returns when the seat has subscribed again; at once where it cannot, being cut for another reason, or Redis
+        gone."""
+        self._barred.discard(why)
+        if self._barred:
+            return
         self._open.set()
-        if self._missing:
+        if self._bus.is_down:
+            return
+        if self._missing.total():
             await self._whole.wait()
         self._tell(RESTORED)
 
@@ -220,7 +235,8 @@ class Link:
 
         def lost() -> None:
             if self._held.pop(subscription, None) is not None:
-                self._missing.add(names)
+                self._missing[names] += 1
+                self._unclosed.add(subscription)
                 self._whole.clear()
                 self._dropped.set()
                 self._tell(LOST if self._open.is_set() else CUT)
@@ -228,19 +244,29 @@ class Link:
         def closed() -> None:
             self._held.pop(subscription, None)
             self._dropped.set()
-            if exact:
-                self._found(names)
+            if exact and subscription in self._unclosed:
+                self._given_up(names)
+            self._unclosed.discard(subscription)
 
         subscription = await self._bus.subscribe(*names, exact=exact, on_lost=lost, on_closed=closed)
         self._held[subscription] = names
-        self._found(names)
-        if not self._missing:
+        if self._missing[names]:
+            self._found(names)
+            self._replaced[names] += exact
+        if not self._missing.total():
             self._tell(RESTORED)
         return subscription
 
+    def _given_up(self, names: tuple[str, ...]) -> None:
+        """A lost one is closed: by who has another now, or by who wants none any more."""
+        if self._replaced[names]:
+            self._replaced[names] -= 1
+        elif self._missing[names]:
+            self._found(names)
+
     def _found(self, names: tuple[str, ...]) -> None:
-        self._missing.discard(names)
-        if not self._missing:
+        self._missing[names] -= 1
+        if not self._missing.total():
             self._whole.set()
 
     def _tell(self, what: str) -> None:
@@ -256,9 +282,12 @@ class Link:
         try:
             yield
         except GONE:
-            self._tell(LOST if self._open.is_set() else CUT)
+            if self._held:
+                self._on_change(FAILED)
+            else:
+                self._tell(LOST if self._open.is_set() else CUT)
             raise
-        if self._open.is_set() and not self._missing:
+        if self._open.is_set() and not self._missing.total():
             self._tell(RESTORED)
 
 
@@ -287,8 +316,9 @@ class Bus:
         """How many messages of others the tap has left alone."""
         self._announced: dict[tuple[str, bytes], deque[tuple[str, float, asyncio.Future[None]]]] = {}
         self._stored: set[str] = set()
-        self._is_down = False
-        self._tap_first = False
+        self.is_down = False
+        """Whether the run has taken this Redis away."""
+        self._refuses = False
 
     def publisher(self, seat: str) -> Publish:
         """How `seat` publishes: what passes through it is recorded as that seat's."""
@@ -306,7 +336,7 @@ class Bus:
         on_closed: Callable[[], None] | None = None,
     ) -> Subscription:
         """To patterns, or to channels that are named exactly."""
-        self._must_not_be_first()
+        self._must_serve()
         return await self._subscribe(*names, exact=exact, on_lost=on_lost, on_closed=on_closed)
 
     async def _subscribe(
@@ -388,6 +418,7 @@ class Bus:
         return None if seconds < 0 else seconds
 
     async def delete(self, key: str) -> None:
+        self._must_serve()
         await self._redis.delete(key)
 
     def leave_alone(self, ours: Callable[[bytes], bool], before: Callable[[], None] = lambda: None) -> None:
@@ -405,11 +436,11 @@ class Bus:
         """Put the tap back whenever its connection is lost, until cancelled; what passed meanwhile is not recorded."""
         while True:
             task, recorder = self._task, self._recorder
-            if task is None or recorder is None or self._is_down:
+            if task is None or recorder is None or self.is_down:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue
             await asyncio.wait({task})
-            if self._is_down:
+            if self.is_down:
                 continue
             if self._tap is not None:
                 lost, self._tap = self._tap, None
@@ -432,8 +463,9 @@ class Bus:
 
     async def down(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Let `stop` end the server. The tap goes with it and misses nothing, for nobody can publish until `up`."""
-        self._is_down = True
+        self.is_down = True
         await stop()
+        self._emptied()
         task, tap, self._task, self._tap = self._task, self._tap, None, None
         if task is not None and tap is not None:
             await asyncio.wait([task])
@@ -442,13 +474,24 @@ class Bus:
 
     async def up(self, start: Callable[[], Awaitable[None]]) -> None:
         """Let `start` begin the server again. The tap is the first that it serves, and then the seats are."""
-        self._tap_first = True
+        self._refuses = True
         try:
             await start()
             if self._recorder is not None:
                 await self.tap(self._recorder)
         finally:
-            self._tap_first = self._is_down = False
+            self._refuses = self.is_down = False
+
+    async def vanish(self) -> None:
+        """As `down`, for an embedded one, which cannot end: what the run has stored is gone, and nobody is served until
+        `reappear`. The tap may stay, for nothing passes."""
+        self.is_down = self._refuses = True
+        if self._stored:
+            await self._redis.delete(*self._stored)
+        self._emptied()
+
+    def reappear(self) -> None:
+        self.is_down = self._refuses = False
 
     @property
     def tapped(self) -> bool:
@@ -475,12 +518,17 @@ class Bus:
         await self._redis.aclose()
         await self._tap_client.aclose()
 
-    def _must_not_be_first(self) -> None:
-        if self._tap_first:
-            raise ConnectionError(f"{self.description} is not up yet")
+    def _must_serve(self) -> None:
+        if self._refuses:
+            raise ConnectionError(f"{self.description} is not up")
+
+    def _emptied(self) -> None:
+        self._stored.clear()
+        if self._recorder is not None:
+            self._recorder.record("fault", {"do": EMPTIED}, seat="redis")
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
-        self._must_not_be_first()
+        self._must_serve()
         async with self._announced_to_tap(seat, channel, wire):
             return int(await self._redis.publish(channel, wire))
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from harness.bus import CUT, RESTORED, Bus, Link, Publish
+from harness.bus import CUT, OUTAGE, RESTORED, Bus, Link, Publish
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.redis_server import RedisServer
 
 
 class Outage(Protocol):
-    """How the Redis of a run is taken away from both seats, and given back to them."""
+    """How the Redis of a run is taken away from both seats with all its keys, and given back to them, empty."""
 
     async def begin(self) -> None: ...
 
@@ -24,17 +24,20 @@ class Outage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Of the embedded one: it goes on, and no seat reaches it."""
+    """Of the embedded one: it goes on, and nobody reaches it."""
 
+    bus: Bus
     links: Sequence[Link]
 
     async def begin(self) -> None:
         for link in self.links:
-            await link.cut()
+            await link.cut(OUTAGE)
+        await self.bus.vanish()
 
     async def end(self) -> None:
+        self.bus.reappear()
         for link in self.links:
-            await link.restore()
+            await link.restore(OUTAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Restart:
     async def end(self) -> None:
         await self.bus.up(partial(asyncio.to_thread, self.server.start))
         for link in self.links:
-            await link.restore()
+            await link.restore(OUTAGE)
 
 
 class Gap(Protocol):

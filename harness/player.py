@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from redis.exceptions import RedisError
+
 from harness import expect
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus, Link
+from harness.bus import FAILED, Bus, Link
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
@@ -30,6 +32,8 @@ from harness.workbench.viewer import Refetch, Viewer
 
 TENANT = 7
 OK = 200
+REDIS = "redis"
+"""Where it is written down that the run itself could not reach it."""
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
 
@@ -85,10 +89,12 @@ class Player:
         self._impossible = False
         self._ids = _allocated(scenario, run)
         self._viewers: dict[str, Viewer] = {}
+        self._cut: dict[str, Link] = {}
 
     async def play(self) -> None:
         await self._given()
         async with AsyncExitStack() as open_viewers:
+            open_viewers.push_async_callback(self._give_back)
             open_viewers.push_async_callback(self._close_all)
             for viewer in self._scenario.given.viewers.values():
                 if viewer.open and self._seats.backend.takes_cases:
@@ -133,20 +139,22 @@ class Player:
                 causes = [{"case_id": case, **told} for case in self._cases(step)]
                 self._cause(begin, "detect", causes)
                 created = self._seats.aura.publishers.case_created
-                await self._all(created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
+                work = (created(cause["case_id"], told["severity"], told["score"]) for cause in causes)
+                await self._all(self._tried("aura", each) for each in work)
             case "rag":
                 told = {"chunks_added": arguments["chunks"], "succeeded": arguments["succeeded"]}
                 (document,) = self._ids["rag"][arguments["document"]]
                 begin(rag_document_id=document, **told)
-                await self._seats.aura.publishers.rag_finished(document, told["chunks_added"], told["succeeded"])
+                finished = self._seats.aura.publishers.rag_finished
+                await self._tried("aura", finished(document, told["chunks_added"], told["succeeded"]))
             case "request approval":
                 begin()
-                with self._without_redis("aura"):
-                    await self._all(self._seats.aura.approvals.ask(request) for request in self._requests(step))
+                asked = map(self._seats.aura.approvals.ask, self._requests(step))
+                await self._all(self._tried("aura", each) for each in asked)
             case "expire":
                 (request,) = self._ids["requests"][arguments["request"]]
                 begin(key=key_of(request))
-                await self._bus.delete(key_of(request))
+                await self._tried(REDIS, self._bus.delete(key_of(request)))
             case "approve" | "reject":
                 begin()
                 await (self._decide(step) if arguments["by"] == "api" else self._signal(step))
@@ -156,7 +164,7 @@ class Player:
             case "publish":
                 message = wire(arguments, {name: self._id(of) for name, of in arguments.get("ids", {}).items()})
                 begin(about=arguments["about"], readable=arguments["readable"])
-                await self._seats.publish(arguments["channel"], message)
+                await self._tried(REDIS, self._seats.publish(arguments["channel"], message))
             case "open viewer" | "close viewer":
                 begin()
                 self._must_be_open(step, arguments["viewer"], step.verb == "close viewer")
@@ -166,6 +174,7 @@ class Player:
                 await self._connection(step)
             case "stop redis" | "start redis":
                 begin()
+                self._redis_must_be(step, stopped=step.verb == "start redis")
                 await quiet(self._recorder, self._pace.settle)
                 assert self._outage is not None
                 await (self._outage.begin if step.verb == "stop redis" else self._outage.end)()
@@ -265,7 +274,7 @@ class Player:
         if "session" in arguments:
             for request in requests:
                 channel = channel_of(self._session(arguments["session"], request))
-                await self._seats.publish(channel, self._signal_of(step, request))
+                await self._tried(REDIS, self._seats.publish(channel, self._signal_of(step, request)))
             return
         body = _present({"userId": arguments["user"], "reason": arguments.get("reason")})
         paths = [f"/api/aura/hitl/{step.verb}/{quote(request, safe='')}" for request in requests]
@@ -331,13 +340,17 @@ class Player:
             found, expected = ("open", "closed") if not wanted else ("closed", "open")
             raise ScenarioError(f"{step.where}: viewer {name} is {found}, expected {expected} for `{step.verb}`")
 
-    @contextmanager
-    def _without_redis(self, seat: str) -> Iterator[None]:
-        """What a seat could not do for want of Redis is written down, and judged by what is expected."""
+    def _redis_must_be(self, step: Step, *, stopped: bool) -> None:
+        if self._bus.is_down is not stopped:
+            found, expected = ("running", "stopped") if stopped else ("stopped", "running")
+            raise ScenarioError(f"{step.where}: Redis is {found}, expected {expected} for `{step.verb}`")
+
+    async def _tried(self, seat: str, work: Awaitable[object]) -> None:
+        """What could not be done for want of Redis is written down, and judged by what is expected."""
         try:
-            yield
-        except OSError as error:
-            self._recorder.record("fault", {"do": "failed", "error": str(error)}, seat=seat)
+            await work
+        except (OSError, RedisError) as error:
+            self._recorder.record("fault", {"do": FAILED, "error": str(error)}, seat=seat)
 
     async def _close(self, name: str) -> None:
         self._recorder.record("step", {"do": "close-viewer", "viewer": name})
@@ -346,6 +359,13 @@ class Player:
     async def _close_all(self) -> None:
         for name in tuple(self._viewers):
             await self._close(name)
+
+    async def _give_back(self) -> None:
+        """What the story has taken away and left so: others come after it."""
+        if self._outage is not None and self._bus.is_down:
+            await self._outage.end()
+        for link in tuple(self._cut.values()):
+            await link.restore()
 
     async def _connection(self, step: Step) -> None:
         if "viewer" in step.arguments:
@@ -357,7 +377,11 @@ class Player:
         assert link is not None
         if step.verb == "cut":
             await quiet(self._recorder, self._pace.settle)
-        await (link.cut if step.verb == "cut" else link.restore)()
+            self._cut[step.arguments["seat"]] = link
+            await link.cut()
+        else:
+            self._cut.pop(step.arguments["seat"], None)
+            await link.restore()
 
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 

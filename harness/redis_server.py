@@ -31,7 +31,10 @@ class RedisServer:
         return f"redis://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Returns when it accepts connections."""
+        """Returns when it accepts connections. Raises HarnessError while it runs already."""
+        if self._process is not None and self._process.poll() is None:
+            raise HarnessError(f"{self.url}: this redis-server is running, expected a stopped one; stop it first")
+        self.stop()
         command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         # Of a process group of its own: Ctrl-C is for us, and we stop it when nobody needs it any more.
         self._process = subprocess.Popen(

@@ -245,4 +245,4 @@ def _outage(seats: Seats, bus: Bus, conditions: Conditions) -> Outage | None:
     links = [link for link in (seats.aura.link, seats.backend.link) if link is not None]
     if conditions.server is not None:
         return Restart(conditions.server, bus, links)
-    return CutOff(links) if conditions.redis_url is None else None
+    return CutOff(bus, links) if conditions.redis_url is None else None

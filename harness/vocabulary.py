@@ -246,7 +246,9 @@ DOING: Mapping[str, Verb] = {
         {"seat": _seat, "viewer": _viewer},
         one_of=("seat", "viewer"),
     ),
-    "stop redis": Verb("Redis goes away: our own server is stopped, the embedded one disconnected."),
+    "stop redis": Verb(
+        "Redis goes away with all its keys: our own server is stopped, the embedded one emptied and disconnected."
+    ),
     "start redis": Verb("Redis is back, empty; what subscribed has subscribed again before the next step."),
     "wait": Verb(
         "Time passes: virtual time in process, wall time otherwise. `timeout` is the configured HITL timeout.",

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import redis
 
-from harness.bus import Link, Subscription, open_bus, without_password
+from harness.bus import OUTAGE, Link, Subscription, open_bus, without_password
 from harness.clock import WallClock
 from harness.errors import HarnessError
 from harness.history import History, Recorder, decode
@@ -204,6 +204,26 @@ def test_a_connection_that_redis_closes_is_told_as_lost(real_redis: str) -> None
     assert asyncio.run(scene()) == ["lost", "restored"]
 
 
+def test_a_command_that_fails_beside_a_living_subscription_is_no_lost_subscription(real_redis: str) -> None:
+    async def scene() -> tuple[list[str], bytes]:
+        changes: list[str] = []
+        async with open_bus(real_redis) as bus, asyncio.timeout(5):
+            link = Link(bus, "synapse", changes.append)
+            subscription = await link.subscribe("workbench:*")
+            await link.fetch("hitl:request:1")
+            with redis.Redis.from_url(real_redis) as other:
+                other.client_kill_filter(_type="normal")
+                with pytest.raises((OSError, redis.ConnectionError)):
+                    await link.publish("workbench:alert", b"1")
+                other.publish("workbench:alert", b"2")
+            async for _, wire in subscription:
+                await subscription.close()
+                return changes, wire
+        raise AssertionError
+
+    assert asyncio.run(scene()) == (["failed"], b"2")
+
+
 def test_a_link_stores_for_a_while_and_what_it_stored_goes_with_the_run(redis_url: str | None) -> None:
     async def scene() -> tuple[str | None, int | None, str | None, int | None]:
         async with open_bus(redis_url) as bus:
@@ -294,6 +314,30 @@ def test_a_link_holds_several_subscriptions_and_is_cut_and_restored_with_all_of_
     assert changes == ["cut", "restored"]
 
 
+def test_of_two_listeners_on_one_channel_both_have_to_be_back(redis_url: str | None) -> None:
+    async def scene() -> list[object]:
+        changes: list[str] = []
+        async with open_bus(redis_url) as bus, asyncio.timeout(5):
+            link = Link(bus, "aura", changes.append)
+            first, second, third = [await link.listen("hitl:channel:1") for _ in range(3)]
+            await link.cut()
+            restoring = asyncio.create_task(link.restore())
+            again = await link.listen("hitl:channel:1")
+            await first.close()  # whoever has another one closes what it lost
+            told: list[object] = [restoring.done(), link.listens, list(changes)]
+            await second.close()  # nobody wants this one any more
+            told += [restoring.done(), link.listens]
+            other = await link.listen("hitl:channel:1")
+            await third.close()
+            await restoring
+            told += [link.listens, changes]
+            await again.close()
+            await other.close()
+        return told
+
+    assert asyncio.run(scene()) == [False, False, ["cut"], False, False, True, ["cut", "restored"]]
+
+
 def test_a_link_without_subscriptions_is_restored_at_once(redis_url: str | None) -> None:
     async def scene() -> list[str]:
         changes: list[str] = []
@@ -332,9 +376,73 @@ def test_a_server_that_is_restarted_is_lost_and_found_by_the_seats_and_the_tap_m
                 assert await aura.publish("workbench:alert", b"3") == 2
                 await (await again).close()
                 bus.must_have_listened()
-        return of_synapse, of_aura, [decode(event.data["wire"]) for event in recorder.history()]
+        return (
+            of_synapse,
+            of_aura,
+            [decode(event.data.get("wire", event.data.get("do"))) for event in recorder.history()],
+        )
 
-    assert asyncio.run(scene()) == (["lost", "restored"], ["lost", "restored"], [b"1", b"3"])
+    assert asyncio.run(scene()) == (["lost", "restored"], ["lost", "restored"], [b"1", b"emptied", b"3"])
+
+
+def test_an_embedded_redis_that_vanished_is_empty_and_serves_nobody_until_it_reappears() -> None:
+    async def scene() -> tuple[str | None, int, list[tuple[str, str | None]]]:
+        recorder = Recorder(WallClock())
+        async with open_bus(None) as bus:
+            await bus.tap(recorder)
+            await bus.store("hitl:request:1", "{}", 60)
+            publish = bus.publisher("harness")
+            await bus.vanish()
+            for attempt in (publish("workbench:alert", b"1"), bus.subscribe("workbench:*"), bus.delete("1")):
+                with pytest.raises(ConnectionError, match="is not up"):
+                    await attempt
+            bus.reappear()
+            kept, receivers = await bus.fetch("hitl:request:1"), await publish("workbench:alert", b"2")
+            return kept, receivers, [(event.kind, event.seat) for event in recorder.history()]
+
+    assert asyncio.run(scene()) == (None, 1, [("fault", "redis"), ("published", "harness")])
+
+
+def test_what_was_cut_for_two_reasons_is_restored_when_both_are_over(redis_url: str | None) -> None:
+    async def scene() -> list[str]:
+        changes: list[str] = []
+        async with open_bus(redis_url) as bus, asyncio.timeout(5):
+            link = Link(bus, "aura", changes.append)
+            first = await link.listen("hitl:channel:1")
+            await link.cut()
+            await link.cut(OUTAGE)
+            await link.restore()
+            with pytest.raises(ConnectionError, match="was cut"):
+                await link.publish("workbench:alert", b"{}")
+            restoring = asyncio.create_task(link.restore(OUTAGE))
+            again = await link.listen("hitl:channel:1")
+            await first.close()
+            await restoring
+            await again.close()
+        return changes
+
+    assert asyncio.run(scene()) == ["cut", "restored"]
+
+
+def test_a_link_that_is_restored_while_redis_is_gone_is_whole_when_redis_is_back() -> None:
+    async def scene() -> list[str]:
+        changes: list[str] = []
+        with private_server() as server:
+            async with open_bus(server.url) as bus, asyncio.timeout(10):
+                link = Link(bus, "synapse", changes.append)
+                lost = await link.subscribe("workbench:*")
+                await bus.down(partial(asyncio.to_thread, server.stop))
+                await link.lost()
+                await lost.close()
+                await link.cut()
+                await link.restore()
+                await bus.up(partial(asyncio.to_thread, server.start))
+                again = asyncio.create_task(link.subscribe("workbench:*"))
+                await link.restore(OUTAGE)
+                await (await again).close()
+        return changes
+
+    assert asyncio.run(scene()) == ["lost", "restored"]
 
 
 def test_a_run_that_ends_while_its_server_is_stopped_has_no_gap() -> None:

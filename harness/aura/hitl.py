@@ -94,7 +94,11 @@ class Approvals:
 
     async def _outcome(self, request: ApprovalRequest, listening: Listening, deadline: float) -> Action | None:
         signal = await self._signal(channel_of(request.session_id), listening, deadline)
-        action = await self._action(request.request_id, signal)
+        try:
+            action = await self._action(request.request_id, signal)
+        except (OSError, RedisError) as error:
+            log.warning("request %s cannot be read, nothing is recorded: %s", request.request_id, error)
+            return None
         if action is not None:
             await self._actions.record(action)
         return action

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.checks.gaps import GRACE, Gap, gaps, grace
 from harness.history import Event, History, decode
 
 CHANNEL = "hitl:channel:"
 TIMED_OUT = "HITL timeout"
-GRACE = 0.1
-"""Seconds of wall time within which it cannot be said which of an answer and the deadline came first."""
 _APPROVED = {"approval": True, "rejection": False}
 
 
@@ -92,13 +91,10 @@ class Approval:
 
 def approvals(history: History) -> tuple[Approval, ...]:
     signals = tuple(map(_signal, history.of("hitl_signal")))
-    # On virtual time an answer comes before its deadline, or it does not.
-    grace = 0.0 if history.run.get("time") == "virtual" else GRACE
-    found = []
-    for waiting, stored in waits(history):
-        if stored is not None:
-            found.append(_approval(history, stored, waiting, signals, grace))
-    return tuple(found)
+    apart = gaps(history)
+    return tuple(
+        _approval(history, stored, waiting, signals, apart) for waiting, stored in waits(history) if stored is not None
+    )
 
 
 def waits(history: History) -> Iterator[tuple[Event, Event | None]]:
@@ -122,19 +118,22 @@ def waits(history: History) -> Iterator[tuple[Event, Event | None]]:
             yield event, None
 
 
-def _approval(history: History, stored: Event, waiting: Event, signals: Sequence[Signal], grace: float) -> Approval:
+def _approval(
+    history: History, stored: Event, waiting: Event, signals: Sequence[Signal], apart: Sequence[Gap]
+) -> Approval:
     # Of a live Aura it is only seen that it listens, some time after it began to.
     began, timeout = waiting.data.get("began", waiting.at), waiting.data["timeout"]
-    deadline, latest, grace = began + timeout, waiting.at + timeout, grace + waiting.at - began
+    deadline, latest, unsure = began + timeout, waiting.at + timeout, grace(history) + waiting.at - began
     session, request = _session(waiting), stored.data["request"].get("requestId")
-    gaps = _gaps(history)
     answers = [
         signal
         for signal in signals
-        if signal.approved is not None and signal.event.seq > waiting.seq and not _within(gaps, signal.event.seq)
+        if signal.approved is not None
+        and signal.event.seq > waiting.seq
+        and not any(gap.holds(signal.event) for gap in apart)
     ]
     own = [signal for signal in answers if (signal.session, signal.request) == (session, request)]
-    decisions = _decisions(own, deadline, grace)
+    decisions = _decisions(own, deadline, unsure)
     before = [signal for signal in answers if signal.at < decisions[0].at]
     recordable = _recordable(history, stored, decisions[0].at)
     return Approval(
@@ -142,12 +141,12 @@ def _approval(history: History, stored: Event, waiting: Event, signals: Sequence
         waiting=waiting,
         deadline=deadline,
         latest=latest,
-        grace=grace,
+        grace=unsure,
         decisions=decisions,
         strange=tuple(each for each in before if each.session == session and each.request != request),
         elsewhere=tuple(each for each in before if each.session != session),
         recordable=recordable,
-        due=recordable and decisions[-1].at <= _seen_until(history),
+        due=recordable and decisions[-1].at <= _seen_until(history) and not _in_a_gap(decisions, apart),
     )
 
 
@@ -174,23 +173,20 @@ def _recordable(history: History, stored: Event, at: float) -> bool:
         for event in history.of("step")
         if event.data.get("do") == "expire" and event.data.get("key") == stored.data["key"]
     ]
-    gone = min([stored.at + stored.data["ttl"], *(each for each in expired if each >= stored.at)])
+    emptied = [event.at for event in history.of("fault") if event.data["do"] == "emptied"]
+    gone = min([stored.at + stored.data["ttl"], *(each for each in (*expired, *emptied) if each >= stored.at)])
     return bool(_in_context(stored, "caseId", "case_id")) and at < gone
 
 
-def _gaps(history: History) -> list[tuple[int, float]]:
-    """From which event to which Aura was cut off from Redis."""
-    gaps: list[tuple[int, float]] = []
-    for event in history.of("fault"):
-        if event.seat == "aura" and event.data["do"] == "cut":
-            gaps.append((event.seq, float("inf")))
-        elif event.seat == "aura" and event.data["do"] == "restored" and gaps:
-            gaps[-1] = (gaps[-1][0], event.seq)
-    return gaps
+def _in_a_gap(decisions: Sequence[Decision], apart: Sequence[Gap]) -> bool:
+    """Whether Aura may not have reached Redis when it was decided: what it records is read there."""
 
+    def within(decision: Decision, gap: Gap) -> bool:
+        if decision.signal is None:
+            return gap.meets(decision.at, decision.at + gap.grace)
+        return gap.takes(decision.signal.event)
 
-def _within(gaps: Sequence[tuple[int, float]], seq: int) -> bool:
-    return any(first <= seq <= last for first, last in gaps)
+    return any(within(decision, gap) for decision in decisions for gap in apart)
 
 
 def _signal(event: Event) -> Signal:

@@ -40,13 +40,12 @@ def none_when_refused(view: View) -> Iterator[Finding | None]:
 
 @check("publish.alert-high")
 def alert_high(view: View) -> Iterator[Finding | None]:
-    return (_counted(view, cause, "publish.alert-high", cause.due) for cause in view.causes if cause.channel == ALERT)
+    return _told_of(view, "publish.alert-high", ALERT)
 
 
 @check("publish.rag-success")
 def rag_success(view: View) -> Iterator[Finding | None]:
-    clause = "publish.rag-success"
-    return (_counted(view, cause, clause, cause.due) for cause in view.causes if cause.channel == RAG_STATUS)
+    return _told_of(view, "publish.rag-success", RAG_STATUS)
 
 
 @check("publish.echo")
@@ -260,6 +259,12 @@ def finding(message: Message, cause: Cause | None, clause: str, expected: str, s
         events=events,
         reproduce=_reproduce(cause, message.channel),
     )
+
+
+def _told_of(view: View, clause: str, channel: str) -> Iterator[Finding | None]:
+    """One message for each cause on this channel that one is due of, none where none may come."""
+    judged = (cause for cause in view.causes if cause.channel == channel and cause.due is cause.possible)
+    return (_counted(view, cause, clause, cause.due) for cause in judged)
 
 
 def _counted(view: View, cause: Cause, clause: str, due: int) -> Finding | None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from harness.agreement import Agreement
 from harness.checks.approvals import Approval, approvals
+from harness.checks.gaps import Gap, gaps
 from harness.history import Event, History, decode
 from harness.schema import Validator, compile_schemas
 
@@ -26,6 +27,8 @@ RAG_STATUS = "workbench:rag:status"
 OLDER_SHAPE = "case_action_completed"
 OPTIONAL = ("comment", "doc_key")
 GATEWAY_BODY_LIMIT = 256 * 1024
+_DETECTED = ("case_id", "score", "severity")
+_VECTORISED = ("rag_document_id", "chunks_added")
 UNFINISHED = 2.0
 """Seconds before its end within which an interrupted run proves no absence."""
 
@@ -172,6 +175,11 @@ class View:
         return approvals(self.history)
 
     @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """When Aura was cut off from Redis."""
+        return gaps(self.history)
+
+    @cached_property
     def told(self) -> Mapping[int, tuple[Message, ...]]:
         """The messages of each cause, by the `seq` of its event."""
         return _by_cause(self.cause_of, self.notifications)
@@ -199,21 +207,19 @@ class View:
         for approval in self.approvals:
             yield _approval(approval)
         for event in self.history.of("step"):
+            unreachable = any(gap.takes(event) for gap in self.gaps)
             if event.data.get("do") == "detect":
-                due = event.data["severity"] == "HIGH"
-                yield _step(event, ALERT, ("case_id", "score", "severity"), due=due)
+                high = event.data["severity"] == "HIGH"
+                yield _step(event, ALERT, _DETECTED, due=high and not unreachable, possible=high)
             elif event.data.get("do") == "decided" and self.history.run["seats"].get("synapse") != "simulated":
                 yield _decided_elsewhere(event)
             elif event.data.get("do") == "rag":
-                due = event.data["succeeded"] is True
-                yield _step(event, RAG_STATUS, ("rag_document_id", "chunks_added"), due=due)
+                well = event.data["succeeded"] is True
+                yield _step(event, RAG_STATUS, _VECTORISED, due=well and not unreachable, possible=well)
 
     def _without_redis(self, exchange: Exchange) -> bool:
         """Whether Aura's connection was gone at some time of the call: nothing is promised then (decision 7)."""
-        changes = [event for event in self.history.of("fault") if event.seat == "aura"]
-        before = [event for event in changes if event.seq < exchange.event.seq]
-        gone = bool(before) and before[-1].data["do"] == "cut"
-        return gone or any(event.at >= exchange.event.data["began"] for event in before)
+        return any(gap.meets(exchange.event.data["began"], exchange.event.at) for gap in self.gaps)
 
     def _exchange(self, event: Event) -> Exchange:
         data = event.data
@@ -398,7 +404,7 @@ def _decided_elsewhere(event: Event) -> Cause:
     )
 
 
-def _step(event: Event, channel: str, names: tuple[str, ...], *, due: bool) -> Cause:
+def _step(event: Event, channel: str, names: tuple[str, ...], *, due: bool, possible: bool) -> Cause:
     """The first of `names` is what the message is known by."""
     return Cause(
         event=event,
@@ -409,7 +415,7 @@ def _step(event: Event, channel: str, names: tuple[str, ...], *, due: bool) -> C
         ids={names[0]: event.data[names[0]]},
         told={name: event.data[name] for name in names},
         due=due,
-        possible=due,
+        possible=possible,
     )
 
 

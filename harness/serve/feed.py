@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from harness.bus import CUT, RESTORED, Publish
+from harness.bus import CUT, EMPTIED, FAILED, RESTORED, Publish
 from harness.clock import Clock
 from harness.history import Event, Recorder, decode, encode, to_line
 
@@ -85,8 +85,8 @@ class Excerpt(Recorder):
                 return self._is_sent((_object(decode(event.data["body"])) or {}).get("payload"))
             case "fault":
                 # A viewer belongs to the play that opened it.
-                cut = event.data.get("do") in (CUT, RESTORED) and "viewer" not in event.data
-                return cut or event.data.get("wire") in self._wires
+                everybody = event.data.get("do") in (CUT, RESTORED, FAILED, EMPTIED) and "viewer" not in event.data
+                return everybody or event.data.get("wire") in self._wires
             case _:
                 return False
 

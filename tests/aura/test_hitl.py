@@ -270,6 +270,16 @@ def test_an_answer_after_the_connection_is_restored_counts() -> None:
     assert outcome(restored)[1] == 1
 
 
+def test_a_request_that_cannot_be_read_at_its_deadline_is_logged_and_nothing_is_recorded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def gone(seat: Aura, task: object) -> None:
+        await seat.link.cut()
+
+    assert outcome(gone) == (None, 300)
+    assert "request request-1 cannot be read, nothing is recorded: the connection of aura" in caplog.text
+
+
 def test_what_still_waits_at_the_end_records_nothing(redis_url: str | None) -> None:
     async def scene() -> tuple[list[Json], int]:
         async with aura(redis_url) as seat:

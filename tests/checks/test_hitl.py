@@ -217,12 +217,21 @@ def test_an_answer_to_somebody_else_is_blamed_also_where_the_right_one_came_righ
     [
         (asked(REQUEST | {"context": {"question": "?"}}), waiting(), answered(), END),
         (*ASKED, step("expire", at=0.7, key="hitl:request:request-1"), answered(), END),
+        (*ASKED, replace(fault("emptied", at=0.7), seat="redis"), answered(), END),
         (asked(ttl=200), waiting(), END),
         (*ASKED, answered(), step("interrupted", at=1.0)),
         (*ASKED, step("interrupted", at=300.0)),
         (asked(), END),
     ],
-    ids=["no case", "expired", "lived too short", "ended at the answer", "ended before the deadline", "never waited"],
+    ids=[
+        "no case",
+        "expired",
+        "lost by redis",
+        "lived too short",
+        "ended at the answer",
+        "ended before the deadline",
+        "never waited",
+    ],
 )
 def test_nothing_has_to_be_recorded(events: Events) -> None:
     assert broken(*events) == set()
@@ -241,6 +250,48 @@ def test_an_answer_while_aura_is_cut_off_is_lost() -> None:
     cut, restored = (replace(fault(do, at=at), seat="aura") for do, at in (("cut", 0.9), ("restored", 1.1)))
     assert broken(*ASKED, cut, answered(), restored, waiting(at=1.1), *timed_out(), END) == set()
     assert outcome("hitl.approve-recorded", *ASKED, cut, answered(), restored, *timed_out(), END) == "unproven"
+
+
+def of_aura(do: str, at: float, **data: Any) -> Event:
+    return replace(fault(do, at=at, **data), seat="aura")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (*ASKED, of_aura("cut", 200.0), END),
+        (*ASKED, of_aura("cut", 200.0), of_aura("restored", 301.0), END),
+        (*ASKED, of_aura("cut", 300.65, noticed=True), of_aura("restored", 301.0), END),
+        (*ASKED, answered(), of_aura("failed", 1.01), END),
+        (*ASKED, answered(), of_aura("cut", 1.05, noticed=True), END),
+        (*ASKED, of_aura("cut", 200.0), of_aura("failed", 210.0), of_aura("restored", 301.0), END),
+    ],
+    ids=["to the end", "at the deadline", "noticed later", "a command", "at the answer", "a command in a cut"],
+)
+def test_what_is_decided_while_aura_cannot_reach_redis_need_not_be_recorded(events: Events) -> None:
+    assert broken(*events) == set()
+    assert outcome("hitl.timeout-recorded", *events) == outcome("hitl.feedback", *events) == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("events", "clause"),
+    [
+        ((*ASKED, of_aura("cut", 200.0), of_aura("restored", 300.5), END), "hitl.timeout-recorded"),
+        ((*ASKED, of_aura("cut", 301.0), END), "hitl.timeout-recorded"),
+        ((*ASKED, fault("cut", at=200.0), END), "hitl.timeout-recorded"),
+        ((*ASKED, of_aura("cut", 0.7), of_aura("restored", 1.0), answered(), END), "hitl.approve-recorded"),
+        ((*ASKED, of_aura("failed", 0.9), answered(), END), "hitl.approve-recorded"),
+    ],
+    ids=["back at the deadline", "gone after it", "of synapse", "back at the answer", "a command before it"],
+)
+def test_what_is_decided_before_and_after_has_to_be(events: Events, clause: str) -> None:
+    assert broken(*events) == {clause, "hitl.feedback"}
+
+
+def test_what_aura_recorded_all_the_same_is_judged_where_it_says_something_else() -> None:
+    events = (*ASKED, of_aura("cut", 250.0), of_aura("restored", 301.0))
+    assert broken(*events, *timed_out(301.1), END) == set()
+    assert broken(*ASKED, *timed_out(240.0), *events[2:], END) == {"hitl.deadline"}
 
 
 def test_an_answer_before_aura_listens_is_lost() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from histories import (
     Triple,
     broken,
     call,
+    fault,
     feedback,
     finding,
     outcome,
@@ -226,6 +228,34 @@ def test_a_rag_message_is_due_exactly_for_success() -> None:
     assert outcome("publish.rag-success", FAILED) == "kept"
     assert outcome("publish.rag-success", FAILED, LEARNT) == "broken"
     assert outcome("publish.rag-success", VECTORISED, LEARNT, LEARNT) == "broken"
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [("cut", 0.5)],
+        [("cut", 0.5), ("failed", 0.6)],
+        [("cut", 0.5), ("cut", 0.6)],
+        [("cut", 0.5), ("failed", 0.6), ("restored", 9.0)],
+    ],
+)
+def test_while_aura_cannot_reach_redis_nothing_has_to_be_told(faults: list[tuple[str, float]]) -> None:
+    before = [replace(fault(do, at=at), seat="aura") for do, at in faults if at < 9]
+    after = [replace(fault(do, at=at), seat="aura") for do, at in faults if at >= 9]
+    events = (*before, feedback(), call(), DETECTED, VECTORISED, *after)
+    assert broken(*events) == set()
+    for clause in ("publish.once", "publish.alert-high", "publish.rag-success"):
+        assert outcome(clause, *events) == "unproven"
+    # What is told all the same is no lie.
+    assert broken(*before, feedback(), published(), call(), DETECTED, ALERTED, VECTORISED, LEARNT, *after) == set()
+
+
+def test_a_command_that_failed_excuses_what_it_was_for_and_nothing_else() -> None:
+    detected = step("detect", at=2.0, case_id="case-2", severity="HIGH", score=0.85)
+    failed, of_synapse = replace(fault("failed", at=2.01), seat="aura"), fault("failed", at=2.01)
+    assert outcome("publish.alert-high", detected, failed) == "unproven"
+    assert outcome("publish.alert-high", detected, of_synapse) == "broken"
+    assert outcome("publish.alert-high", failed, replace(detected, at=2.5)) == "broken"
 
 
 @pytest.mark.parametrize("name", ["case_id", "request_id", "executor_id"])

@@ -54,6 +54,8 @@ PAYLOAD = json.loads(SENT)
         ("broadcast", {"body": json.dumps({"payload": PAYLOAD})}, {}),
         ("fault", {"do": "cut"}, {}),
         ("fault", {"do": "restored"}, {}),
+        ("fault", {"do": "failed"}, {}),
+        ("fault", {"do": "emptied"}, {}),
     ],
 )
 def test_a_play_keeps_what_bears_its_mark_or_comes_of_what_it_sent(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ async def served(
         async with simulated_aura(bus, feed, clock, settings) as first:
             record = partial(recorded_at, first.app, partial(backend_headers, settings, clock))
             async with simulated_synapse(bus, feed, clock, 1, synapse, record) as second:
-                outage = CutOff((first.link, second.link)) if ours else None
+                outage = CutOff(bus, (first.link, second.link)) if ours else None
                 systems = Systems(first, second, bus, feed, clock, settings, completes, outage, 1)
                 yield Plays(systems, lambda: agreed, "s1"), systems
 
@@ -55,6 +56,18 @@ def test_every_scenario_is_kept_in_served_systems_as_in_its_own(name: str, agree
 
     played = run(scene())
     assert (played.outcome, told(played)["clauses"]) == ("kept", [])
+
+
+@pytest.mark.parametrize("left", ["stop redis:", "cut: {seat: synapse}"])
+def test_what_a_play_leaves_taken_away_is_there_for_the_next(left: str, agreed: Agreement, tmp_path: Path) -> None:
+    path = tmp_path / "left.yaml"
+    path.write_text(f"title: 남겨진 것\nsteps:\n  - {left}\n  - expect no publish: {{}}\n", encoding="utf-8")
+
+    async def scene() -> list[Played]:
+        async with served(agreed) as (plays, _):
+            return [await plays.play(story, 2.0) for story in (scenario.load(path), named("approve-by-signal"))]
+
+    assert [played.outcome for played in run(scene())] == ["kept", "kept"]
 
 
 def test_plays_at_once_and_the_work_of_others_do_not_disturb_each_other(agreed: Agreement) -> None:
