@@ -248,6 +248,8 @@ def _must_fit(event: Event, expected: int) -> None:
         raise ValueError(f"unknown kind {event.kind!r}")
     if not isinstance(event.data, dict) or not isinstance(event.about, dict):
         raise ValueError("`data` and `about` are objects")
+    if not all(isinstance(value, str) for value in event.about.values()):
+        raise ValueError("`about` holds ids, which are text")
     if type(event.at) not in (int, float) or not isinstance(event.seat, str | None):
         raise ValueError("`at` is a number, `seat` is text or null")
     if event.seq != expected:

@@ -179,6 +179,7 @@ def test_every_kind_can_be_read(kind: str, tmp_path: Path) -> None:
         line(wall="2026-02-11T14:30:00"),
         line(data=[]),
         line(about=None),
+        line(about={"case": []}),
         line(at="soon"),
         line(seat=[]),
         line()[:40],

@@ -211,3 +211,9 @@ def test_a_long_history_on_the_page_says_what_it_leaves_out() -> None:
 def test_a_history_of_nothing_is_a_picture_of_nothing() -> None:
     assert texts(timeline_html(History([]), "nothing")) == ["aura", "redis"]
     assert drawn(History([]))
+
+
+def test_a_seat_that_nobody_knows_is_drawn_somewhere() -> None:
+    foreign = history(*(dataclasses.replace(event, seat="게이트웨이") for event in STORY))
+    assert "POST" in drawn(foreign)
+    assert "POST" in timeline_html(foreign, "한 이야기")

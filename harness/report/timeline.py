@@ -82,7 +82,8 @@ def _http(event: Event) -> Arrow:
         caller = "synapse"
     label = f"{method} {path} → {'no answer' if status is None else status}"
     style = "plain" if isinstance(status, int) and status < 400 else "fault"
-    return Arrow(event.at, caller, event.seat or "synapse", _label(label), style, event.seq)
+    lane = event.seat if event.seat in LANES else "synapse"
+    return Arrow(event.at, caller, lane or "synapse", _label(label), style, event.seq)
 
 
 def _published(event: Event) -> Arrow:
