@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from harness.commands.judging import load_agreement, must_differ, opened, present
@@ -97,7 +99,7 @@ async def _watch(arguments: argparse.Namespace, watch: Watch, console: Console) 
         terminal.show(console, "")
 
 
-class _View:
+class _View(ABC):
     """How a watch is shown while it goes on."""
 
     tick = LINE_TICK
@@ -107,15 +109,13 @@ class _View:
         self.console = console
         self._before: deque[tuple[float, dict[str, int]]] = deque()
 
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
+    @abstractmethod
+    def shown(self) -> AbstractContextManager[None]:
         """For as long as it goes on."""
-        raise NotImplementedError
-        yield
 
+    @abstractmethod
     def show(self) -> None:
         """Called at each tick."""
-        raise NotImplementedError
 
     @property
     def now(self) -> float:
