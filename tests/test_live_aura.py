@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from other_aura import EXPIRED, MEDIUM, MISTAKES, SECRET, UNESCAPED, other_aura
-from serving import serving
+from serving import others_on, serving
 
 from harness import gate
 from harness.agreement import Agreement
@@ -55,17 +55,26 @@ def gated(
     mistakes: Collection[str] = (),
     whole: bool = False,
 ) -> History:
-    async def run() -> History:
-        async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
-            url = f"http://127.0.0.1:{port}"
-            target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.4, patience=2.0)
-            target = replace(target, **(change or {}))
-            targets = Targets(aura=target, triggers=triggers(url))
-            options = Options(redis_url=redis_url, targets=targets, allow_writes=whole, examples=8, quiet=0.2)
-            return await gate.run(agreed, options, Settings())
-
     feedback.touch()
-    return asyncio.run(run())
+    return asyncio.run(gating(agreed, redis_url, feedback, change, mistakes=mistakes, whole=whole))
+
+
+async def gating(
+    agreed: Agreement,
+    redis_url: str,
+    feedback: Path,
+    change: Mapping[str, Any] | None = None,
+    *,
+    mistakes: Collection[str] = (),
+    whole: bool = False,
+) -> History:
+    async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
+        url = f"http://127.0.0.1:{port}"
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.4, patience=2.0)
+        target = replace(target, **(change or {}))
+        targets = Targets(aura=target, triggers=triggers(url))
+        options = Options(redis_url=redis_url, targets=targets, allow_writes=whole, examples=8, quiet=0.2)
+        return await gate.run(agreed, options, Settings())
 
 
 def judged(agreed: Agreement, history: History) -> tuple[Verdict, ...]:
@@ -103,6 +112,22 @@ def test_a_run_leaves_at_most_twenty_actions_behind(agreed: Agreement, real_redi
     lines = feedback.read_text(encoding="utf-8").splitlines()
     assert 10 < len(lines) <= 20
     assert all(str(history.run["ids"]) in line for line in lines)
+
+
+def test_what_others_publish_meanwhile_is_nobodys_fault_and_ends_no_later(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    async def run() -> History:
+        async with others_on(real_redis):
+            return await gating(agreed, real_redis, feedback)
+
+    feedback = tmp_path / "feedback.jsonl"
+    feedback.touch()
+    history = asyncio.run(run())
+    verdicts = judged(agreed, history)
+    assert musts(verdicts, "broken") == set()
+    assert not [event for event in history if "theirs-" in str(event.data)]
+    assert history[-1].data["foreign"] > 100
 
 
 def test_without_triggers_and_log_their_clauses_are_out_of_reach(
