@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from other_aura import EXPIRED, MEDIUM, MISTAKES, SECRET, UNESCAPED, other_aura
 from serving import others_on, serving
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from harness import gate
 from harness.agreement import Agreement
@@ -183,6 +187,62 @@ def test_a_wrong_path_is_named(agreed: Agreement, real_redis: str, tmp_path: Pat
 
     with pytest.raises(HarnessError, match="there is no record endpoint at"):
         asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (200, "<html>로그인</html>", "answered 200 without a JSON object: a JSON object was expected; correct the URL"),
+        (200, "[]", "answered 200 without a JSON object"),
+        (302, "", "answered 302: 200 was expected; is this Aura?"),
+        (400, "{}", "answered 400: 200 was expected; is this Aura?"),
+        (405, '{"detail":"Method Not Allowed"}', "answered 405: 200 was expected; is this Aura?"),
+        (422, "{}", "answered 422: 200 was expected; is this Aura?"),
+        (500, "Internal Server Error", "answered 500: 200 was expected; is this Aura?"),
+        (501, "<html></html>", "answered 501: 200 was expected; is this Aura?"),
+        (502, "Bad Gateway", "answered 502: 200 was expected; start the Aura behind it"),
+    ],
+)
+def test_what_does_not_answer_as_aura_does_is_not_taken_for_it(
+    status: int, body: str, text: str, agreed: Agreement, real_redis: str
+) -> None:
+    with pytest.raises(HarnessError) as caught:
+        asyncio.run(gated_at(answering(status, body), agreed, real_redis))
+    assert text in str(caught.value)
+    assert "--aura http://127.0.0.1:" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_aura_that_refuses_a_valid_call_as_aura_refuses_is_blamed_for_it(agreed: Agreement, real_redis: str) -> None:
+    history = asyncio.run(gated_at(answering(422, '{"detail":[]}'), agreed, real_redis))
+    assert musts(judged(agreed, history), "broken") == {"http.accepted", "http.optional-fields"}
+
+
+def answering(status: int, body: str) -> Starlette:
+    async def answer(request: Request) -> Response:
+        return Response(body, status, media_type="application/json" if body[:1] in "{[" else "text/html")
+
+    return Starlette(routes=[Route("/aura/action/record", answer, methods=["GET", "POST"])])
+
+
+async def gated_at(app: Any, agreed: Agreement, redis_url: str) -> History:
+    async with serving(app) as port:
+        target = AuraTarget(f"http://127.0.0.1:{port}/aura", secret=SECRET, patience=0.5)
+        options = Options(redis_url=redis_url, targets=Targets(aura=target), quiet=0.1)
+        return await gate.run(agreed, options, Settings())
+
+
+def test_a_redis_that_only_others_use_is_named(agreed: Agreement, real_redis: str) -> None:
+    async def run(other: str) -> None:
+        async with serving(other_aura(real_redis), lifespan=True) as port, others_on(other):
+            target = AuraTarget(f"http://127.0.0.1:{port}/aura", secret=SECRET, patience=0.5)
+            await gate.run(agreed, Options(redis_url=other, targets=Targets(aura=target)), Settings())
+
+    with private_server() as server:
+        with pytest.raises(HarnessError) as caught:
+            asyncio.run(run(server.url))
+        assert f"--redis {server.url}" in str(caught.value)
+        assert "others are connected, and still nothing came of an action that was recorded" in str(caught.value)
 
 
 def test_a_redis_that_aura_does_not_use_is_named(agreed: Agreement, real_redis: str) -> None:
