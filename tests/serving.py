@@ -13,8 +13,10 @@ import uvicorn
 
 from harness.bus import Subscription, open_bus
 from harness.clock import WallClock
+from harness.http import App
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings
+from harness.synapse.store import Store
 
 
 class Server(uvicorn.Server):
@@ -40,20 +42,23 @@ async def serving(app: Any, close: Callable[[], None] = lambda: None, *, lifespa
 
 
 @asynccontextmanager
-async def synapse(redis_url: str) -> AsyncIterator[str]:
-    """The URL of a simulated one that runs on its own: its own connection to Redis, its own port."""
+async def synapse(
+    redis_url: str, *, around: Callable[[App], App] = lambda app: app, store: Store | None = None
+) -> AsyncIterator[str]:
+    """The URL of a simulated one that runs on its own: its own connection to Redis, its own port. `around` is put
+    before its HTTP side."""
     async with open_bus(redis_url, "a-live-synapse") as bus:
 
         async def connect() -> Subscription:
             return await bus.subscribe("workbench:*")
 
-        async with Synapse(Settings(), connect, WallClock(), seed=1) as running:
+        async with Synapse(Settings(), connect, WallClock(), seed=1, store=store) as running:
 
             def close() -> None:
                 running.broker.close_sessions()
                 running.streams.close()
 
-            async with serving(running.app, close) as port:
+            async with serving(around(running.app), close) as port:
                 yield f"http://127.0.0.1:{port}"
 
 
