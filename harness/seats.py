@@ -19,7 +19,7 @@ from harness.clock import Clock, Ids
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.http import App, Tap, call
-from harness.live.aura import DIRECT, AuraTarget, feedback_reader, remote
+from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote
 from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import Trigger, TriggeredAura, published
@@ -29,8 +29,6 @@ from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
-LIVE_TOLERANCE = 5.0
-"""Seconds that the clocks of two machines may be apart."""
 _SECRETIVE = "***"
 
 
@@ -71,7 +69,7 @@ class Targets:
         """What the first event of a history says of them; no secret is in it."""
         live = {"aura": self.aura, "synapse": self.synapse, "workbench": None}
         seats = {seat: "simulated" if target is None else shown(target.url) for seat, target in live.items()}
-        return {"seats": seats, "reach": list(self.reach), "tolerance": LIVE_TOLERANCE if self.live else 0.0}
+        return {"seats": seats, "reach": list(self.reach), "tolerance": CLOCKS_APART if self.live else 0.0}
 
 
 class Tells(Protocol):
@@ -131,6 +129,8 @@ async def brought_up(
 
     Raises HarnessError that names the setting to change where one cannot be verified.
     """
+    if targets.aura is not None:
+        targets.aura.must_hold(clock.now())
     mark = f"{ids.run}-".encode()
     catch_up = _feedback(targets, recorder, mark)
     if targets.live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from harness import gate
+from harness import gate, tokens
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.errors import HarnessError
@@ -147,14 +148,43 @@ def test_without_triggers_and_log_their_clauses_are_out_of_reach(
 
 
 def test_a_token_does_instead_of_the_secret(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
-    from datetime import UTC, datetime
-
-    from harness import tokens
-
     token = tokens.mint(SECRET, "7", datetime.now(UTC))
     history = gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"secret": None, "token": token})
     assert exit_code(judged(agreed, history)) == 0
     assert token not in "".join(map(str, history))
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (-6, {"token": "valid", "tenant": "7"}),
+        (-4, {"token": "unclear"}),
+        (4, {"token": "unclear"}),
+        (6, {"token": "expired"}),
+    ],
+)
+def test_a_ready_token_that_expires_on_the_way_is_one_that_aura_has_to_refuse(
+    later: float, said: dict[str, str]
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    token = tokens.mint(SECRET, "7", now, lifetime=timedelta(minutes=1))
+    target = AuraTarget("http://aura/aura", token=token)
+    assert target.inspect(f"Bearer {token}", now + timedelta(seconds=60 + later)) == said
+
+
+def test_a_ready_token_that_does_not_say_when_it_expires_stays_valid() -> None:
+    target = AuraTarget("http://aura/aura", token="opaque")
+    assert target.inspect("Bearer opaque", datetime.now(UTC)) == {"token": "valid", "tenant": "7"}
+
+
+def test_a_ready_token_that_has_expired_is_told_before_anything_is_sent(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    token = tokens.mint(SECRET, "7", datetime.now(UTC), lifetime=timedelta(minutes=-10))
+    feedback = tmp_path / "feedback.jsonl"
+    with pytest.raises(HarnessError, match=r"--token: it expired 60[0-9] s ago; give one that outlasts the run"):
+        gated(agreed, real_redis, feedback, {"secret": None, "token": token}, mistakes=[EXPIRED])
+    assert feedback.read_text() == ""
 
 
 # ---- What cannot be verified is said in one line that names the setting
