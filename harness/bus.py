@@ -56,11 +56,14 @@ class Subscription:
         names: tuple[str, ...],
         *,
         exact: bool = False,
+        ours: Callable[[str, bytes], bool] = lambda channel, wire: True,
         on_lost: Callable[[], None] | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
+        """What is not `ours` is passed over."""
         self._pubsub = pubsub
         self._names = names
+        self._ours = ours
         self._exact = exact
         self._on_lost = on_lost
         self._on_closed = on_closed
@@ -101,8 +104,11 @@ class Subscription:
     async def _read(self) -> None:
         try:
             async for message in self._pubsub.listen():
-                if message["type"] in ("message", "pmessage"):
-                    self._received.put_nowait((message["channel"].decode(errors="replace"), message["data"]))
+                if message["type"] not in ("message", "pmessage"):
+                    continue
+                channel, wire = message["channel"].decode(errors="replace"), message["data"]
+                if self._ours(channel, wire):
+                    self._received.put_nowait((channel, wire))
         except (RedisError, OSError) as error:
             self._lose(str(error))
 
@@ -311,6 +317,8 @@ class Bus:
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
         self._ours: Callable[[bytes], bool] = lambda wire: True
+        self._sent: set[tuple[str, bytes]] = set()
+        """What was published through this bus and is not `ours` by itself."""
         self._before: Callable[[], None] = lambda: None
         self.foreign = 0
         """How many messages of others the tap has left alone."""
@@ -335,20 +343,21 @@ class Bus:
         on_lost: Callable[[], None] | None = None,
         on_closed: Callable[[], None] | None = None,
     ) -> Subscription:
-        """To patterns, or to channels that are named exactly."""
+        """To patterns, or to channels that are named exactly. What is left alone does not come."""
         self._must_serve()
-        return await self._subscribe(*names, exact=exact, on_lost=on_lost, on_closed=on_closed)
+        return await self._subscribe(*names, exact=exact, ours=self._is_ours, on_lost=on_lost, on_closed=on_closed)
 
     async def _subscribe(
         self,
         *names: str,
         exact: bool = False,
+        ours: Callable[[str, bytes], bool] = lambda channel, wire: True,
         on_lost: Callable[[], None] | None = None,
         on_closed: Callable[[], None] | None = None,
         client: redis.asyncio.Redis | None = None,
     ) -> Subscription:
         pubsub = (client or self._redis).pubsub()
-        subscription = Subscription(pubsub, names, exact=exact, on_lost=on_lost, on_closed=on_closed)
+        subscription = Subscription(pubsub, names, exact=exact, ours=ours, on_lost=on_lost, on_closed=on_closed)
         await subscription.confirm()
         return subscription
 
@@ -422,8 +431,9 @@ class Bus:
         await self._redis.delete(key)
 
     def leave_alone(self, ours: Callable[[bytes], bool], before: Callable[[], None] = lambda: None) -> None:
-        """Of what is not published through this bus, record only what is `ours`. `before` is called before each message
-        on a workbench channel is recorded."""
+        """Of what is not published through this bus, record only what is `ours`, and give its subscribers nothing else:
+        a simulated seat that took what the tap leaves alone would be judged by messages that no history has. `before`
+        is called before each message on a workbench channel is recorded."""
         self._ours, self._before = ours, before
 
     async def tap(self, recorder: Recorder) -> None:
@@ -527,6 +537,9 @@ class Bus:
         if self._recorder is not None:
             self._recorder.record("fault", {"do": EMPTIED}, seat="redis")
 
+    def _is_ours(self, channel: str, wire: bytes) -> bool:
+        return self._ours(wire) or (channel, wire) in self._sent
+
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
         self._must_serve()
         async with self._announced_to_tap(seat, channel, wire):
@@ -535,6 +548,8 @@ class Bus:
     @contextlib.asynccontextmanager
     async def _announced_to_tap(self, seat: str, channel: str, wire: bytes) -> AsyncIterator[None]:
         """Left when the tap has seen what was published within."""
+        if not self._ours(wire):
+            self._sent.add((channel, wire))
         recorder = self._recorder
         if recorder is None or self._task is None or self._task.done() or not channel.startswith(_PREFIXES):
             yield
@@ -562,7 +577,7 @@ class Bus:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
             waiting = self._announced.get((channel, wire))
             seat, began, seen = waiting.popleft() if waiting else (None, recorder.elapsed(), None)
-            if seat is None and not self._ours(wire):
+            if seat is None and not self._is_ours(channel, wire):
                 self.foreign += 1
                 continue
             kind = "hitl_signal" if channel.startswith(HITL_CHANNEL) else "published"

@@ -6,7 +6,7 @@ import asyncio
 import json
 import platform
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Subscription
 from harness.clock import Clock
+from harness.errors import HarnessError
 from harness.history import Recorder, encode, ids_of
 from harness.http import App, Tap, call
 from harness.stomp import Client, record
@@ -41,6 +42,9 @@ NOTIFICATIONS = "/topic/notifications"
 STOMP_PATH = "/ws/notifications/websocket"
 RECORD = "/aura/action/record"
 BACKEND_TENANT = "7"
+
+RESTLESS = 60.0
+"""Seconds after which no run waits any longer for quiet."""
 
 T = TypeVar("T")
 
@@ -161,11 +165,19 @@ def described(
     }
 
 
-async def quiet(recorder: Recorder, seconds: float) -> None:
-    """Returns when nothing was recorded for that long."""
-    recorded = -1
+async def quiet(recorder: Recorder, seconds: float, at_most: float = RESTLESS) -> None:
+    """Returns when nothing was recorded for that long. Raises HarnessError where that has not come after `at_most`."""
+    loop, recorded = asyncio.get_running_loop(), -1
+    until = loop.time() + at_most
     while recorded != len(recorder):
-        recorded = len(recorder)
+        before, recorded = max(0, recorded), len(recorder)
+        if loop.time() >= until:
+            kinds = Counter(f"{event.kind} of {event.seat or 'a live system'}" for event in recorder.since(before))
+            told = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(3))
+            raise HarnessError(
+                f"waited {at_most:g} s and it was never quiet for {seconds:g} s, lately there came {told}; "
+                "end what goes on with the ids of this run, and repeat it"
+            )
         await asyncio.sleep(seconds)
 
 

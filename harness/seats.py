@@ -19,7 +19,7 @@ from harness.clock import Clock, Ids
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.http import App, Tap, call
-from harness.live.aura import DIRECT, AuraTarget, feedback_reader, remote
+from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote
 from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import Trigger, TriggeredAura, published
@@ -29,8 +29,6 @@ from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
-LIVE_TOLERANCE = 5.0
-"""Seconds that the clocks of two machines may be apart."""
 _SECRETIVE = "***"
 
 
@@ -71,7 +69,7 @@ class Targets:
         """What the first event of a history says of them; no secret is in it."""
         live = {"aura": self.aura, "synapse": self.synapse, "workbench": None}
         seats = {seat: "simulated" if target is None else shown(target.url) for seat, target in live.items()}
-        return {"seats": seats, "reach": list(self.reach), "tolerance": LIVE_TOLERANCE if self.live else 0.0}
+        return {"seats": seats, "reach": list(self.reach), "tolerance": CLOCKS_APART if self.live else 0.0}
 
 
 class Tells(Protocol):
@@ -131,6 +129,8 @@ async def brought_up(
 
     Raises HarnessError that names the setting to change where one cannot be verified.
     """
+    if targets.aura is not None:
+        targets.aura.must_hold(clock.now())
     mark = f"{ids.run}-".encode()
     catch_up = _feedback(targets, recorder, mark)
     if targets.live:
@@ -195,25 +195,39 @@ async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clo
     request = ids.next("request")
     body = {"case_id": ids.next("case"), "request_id": request, "executor_id": "aura-harness", "approved": True}
     headers = {"Authorization": target.authorization(clock.now()), "X-Tenant-ID": target.tenant}
-    status, _ = await call(app, "POST", target.prefix + RECORD_CALL, body, headers)
-    told = {
-        401: "its token was refused; correct the secret (--secret, HARNESS_AURA_SECRET) or the token (--token)",
-        403: f"tenant {target.tenant} was refused; correct --tenant (HARNESS_TENANT)",
-        404: f"there is no record endpoint at {shown(target.url)}/action/record; correct the path of the URL",
-    }
-    if status in told:
-        raise HarnessError(f"--aura {shown(target.url)}: a valid call was answered {status}: {told[status]}")
+    status, answer = await call(app, "POST", target.prefix + RECORD_CALL, body, headers)
+    _must_be_aura(target, status, answer)
     if status != 200:
         return  # it is there; what it does is judged
     try:
         async with asyncio.timeout(target.patience):
             await published(recorder, request)
     except TimeoutError:
-        if not await bus.others_connected():
-            raise HarnessError(
-                f"--redis {bus.description}: nobody but this run is connected, and nothing came of a recorded action; "
-                f"give the Redis that the Aura at {shown(target.url)} uses (also HARNESS_REDIS_URL)"
-            ) from None
+        if any(event.kind == "published" for event in recorder.since(0)):
+            return  # this is its Redis; what it publishes there is judged
+        others = await bus.others_connected()
+        who = "others are connected, and still" if others else "nobody but this run is connected, and"
+        raise HarnessError(
+            f"--redis {bus.description}: {who} nothing came of an action that was recorded; "
+            f"give the Redis on which the Aura at {shown(target.url)} publishes (also HARNESS_REDIS_URL)"
+        ) from None
+
+
+def _must_be_aura(target: AuraTarget, status: int, answer: Any) -> None:
+    """Of a wrong URL, or of what stands before an Aura that is down, nobody may say that it is Aura which answers. One
+    that refuses the call or fails, and says so as it does, is there: what it does is judged."""
+    if isinstance(answer, dict) and (status == 200 or (status in (422, 500) and "detail" in answer)):
+        return
+    told = {
+        200: "a JSON object was expected; correct the URL",
+        401: "its token was refused; correct the secret (--secret, HARNESS_AURA_SECRET) or the token (--token)",
+        403: f"tenant {target.tenant} was refused; correct --tenant (HARNESS_TENANT)",
+        404: f"there is no record endpoint at {shown(target.url)}/action/record; correct the path of the URL",
+        **dict.fromkeys((502, 503, 504), "200 was expected; start the Aura behind it, or correct the URL"),
+    }
+    what = f"{status} without a JSON object" if status == 200 else str(status)
+    hint = told.get(status, "200 was expected; is this Aura? Correct the URL")
+    raise HarnessError(f"--aura {shown(target.url)}: a valid call was answered {what}: {hint}")
 
 
 def _feedback(targets: Targets, recorder: Recorder, mark: bytes) -> Callable[[], None]:

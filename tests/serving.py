@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import redis.asyncio
 import uvicorn
 
 from harness.bus import Subscription, open_bus
 from harness.clock import WallClock
+from harness.http import App
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings
+from harness.synapse.store import Store
 
 
 class Server(uvicorn.Server):
@@ -39,18 +42,51 @@ async def serving(app: Any, close: Callable[[], None] = lambda: None, *, lifespa
 
 
 @asynccontextmanager
-async def synapse(redis_url: str) -> AsyncIterator[str]:
-    """The URL of a simulated one that runs on its own: its own connection to Redis, its own port."""
+async def synapse(
+    redis_url: str, *, around: Callable[[App], App] = lambda app: app, store: Store | None = None
+) -> AsyncIterator[str]:
+    """The URL of a simulated one that runs on its own: its own connection to Redis, its own port. `around` is put
+    before its HTTP side."""
     async with open_bus(redis_url, "a-live-synapse") as bus:
 
         async def connect() -> Subscription:
             return await bus.subscribe("workbench:*")
 
-        async with Synapse(Settings(), connect, WallClock(), seed=1) as running:
+        async with Synapse(Settings(), connect, WallClock(), seed=1, store=store) as running:
 
             def close() -> None:
                 running.broker.close_sessions()
                 running.streams.close()
 
-            async with serving(running.app, close) as port:
+            async with serving(around(running.app), close) as port:
                 yield f"http://127.0.0.1:{port}"
+
+
+OF_OTHERS = (
+    ("workbench:alert", b'{"type":"NOTIFICATION","category":"AI_DETECT","message":"of others","case_id":"theirs-1"}'),
+    (
+        "workbench:rag:status",
+        b'{"type":"NOTIFICATION","category":"RAG_STATUS","message":"of others","rag_document_id":"theirs-2"}',
+    ),
+    ("hitl:channel:theirs-3", b'{"type":"approval","requestId":"theirs-3"}'),
+)
+
+
+@asynccontextmanager
+async def others_on(redis_url: str) -> AsyncIterator[None]:
+    """Somebody else publishes there all the time, on the channels of the agreement."""
+
+    async def publish() -> None:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
+            for _ in range(2000):
+                for channel, wire in OF_OTHERS:
+                    await client.publish(channel, wire)
+                await asyncio.sleep(0.01)
+
+    publishing = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        while not publishing.done():  # redis-py can swallow a cancellation in Python 3.11
+            publishing.cancel()
+            await asyncio.wait([publishing], timeout=0.05)

@@ -72,6 +72,26 @@ def test_a_closed_subscription_is_not_counted_any_more(redis_url: str | None) ->
     assert asyncio.run(scene()) == [1, 0]
 
 
+def test_what_is_left_alone_reaches_no_subscriber_and_what_the_run_publishes_always_does(real_redis: str) -> None:
+    async def scene() -> tuple[list[bytes], int]:
+        async with open_bus(real_redis) as bus, open_bus(real_redis, "somebody-else") as other:
+            bus.leave_alone(lambda wire: b"run-1-" in wire)
+            await bus.tap(Recorder(WallClock()))
+            subscription = await Link(bus, "synapse").subscribe("workbench:*")
+            elsewhere, here = other.publisher("somebody"), bus.publisher("harness")
+            for publish, wire in ((elsewhere, b"theirs"), (elsewhere, b"run-1-1"), (here, b"{"), (here, b"run-1-2")):
+                await publish("workbench:alert", wire)
+            heard: list[bytes] = []
+            async for _, wire in subscription:
+                heard.append(wire)
+                if wire == b"run-1-2":
+                    await subscription.close()
+                    return heard, bus.foreign
+        raise AssertionError
+
+    assert asyncio.run(scene()) == ([b"run-1-1", b"{", b"run-1-2"], 1)
+
+
 def test_what_somebody_else_publishes_is_recorded_without_a_seat(real_redis: str) -> None:
     async def scene() -> History:
         async with open_bus(real_redis) as bus:

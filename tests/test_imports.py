@@ -56,7 +56,8 @@ ALLOWED: dict[str, set[str]] = {
     "live": LEAVES | {"aura", "bus", "clock", "history", "http", "stomp", "tokens"},
     "fuzz": LEAVES | {"clock", "http"},
     "asgi_stream": {"http"},
-    "runner": {
+    "runner": LEAVES
+    | {
         "",
         "agreement",
         "tokens",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from serving import synapse
@@ -14,11 +16,14 @@ from harness.checks import judge
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
 from harness.history import History
-from harness.live.synapse import SynapseTarget
+from harness.http import App, Receive, Scope, Send
+from harness.live.synapse import PAGE, PROBES, SynapseTarget
 from harness.seats import Targets
 from harness.synapse import listener, notification
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto
+from harness.synapse.notification_routes import NOTIFICATIONS
+from harness.synapse.store import SqliteStore
 
 NEEDS_A_TRIGGER = {"trigger:action"}
 
@@ -65,8 +70,6 @@ def test_no_sample_id_of_the_documents_is_sent_to_a_live_system(agreed: Agreemen
 def test_a_live_consumer_that_takes_the_time_of_receipt_is_blamed_for_it(
     agreed: Agreement, real_redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     def read(channel: str, body: bytes, now: Instant) -> NotificationDto:
         return replace(notification.read(channel, body, now), occurred_at=now)
 
@@ -201,13 +204,48 @@ def test_without_leave_few_messages_are_sent_and_still_every_clause_in_reach_is_
             return await gate.run(agreed, options, Settings())
 
     history = asyncio.run(run())
-    assert len([event for event in history.of("published") if event.seat == "harness"]) <= 20
+    assert len([event for event in history.of("published") if event.seat == "harness"]) + PROBES <= 20
     unproven = {
         verdict.clause
         for verdict in judge(agreed, history)
         if verdict.outcome != "kept" and verdict.in_reach and verdict.seat == "synapse"
     }
     assert unproven == set()
+
+
+def reading(rows: SqliteStore | None, pause: float, asked: list[str], agreed: Agreement, redis_url: str) -> History:
+    """A live Synapse whose pages of rows take that long; `asked` gets the query of every page."""
+
+    def around(app: App) -> App:
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == NOTIFICATIONS:
+                asked.append(scope["query_string"].decode())
+                await asyncio.sleep(pause)
+            await app(scope, receive, send)
+
+        return slow
+
+    async def run() -> History:
+        async with synapse(redis_url, around=around, store=rows) as url:
+            targets = Targets(synapse=SynapseTarget(url, patience=1.0))
+            return await gate.run(agreed, Options(redis_url=redis_url, targets=targets, quiet=0.2), Settings())
+
+    return asyncio.run(run())
+
+
+def test_a_page_of_rows_may_take_as_long_as_any_answer(agreed: Agreement, real_redis: str) -> None:
+    assert broken(agreed, reading(None, 0.1, [], agreed, real_redis)) == set()
+
+
+def test_of_other_peoples_rows_no_more_is_read_than_the_run_needs(agreed: Agreement, real_redis: str) -> None:
+    rows, asked, now = SqliteStore(), list[str](), Instant.of(datetime.now(UTC))
+    for tenant in (0, 7):
+        for number in range(4 * PAGE):
+            old = notification.read("workbench:alert", f'{{"message":"알림 {number}"}}'.encode(), now)
+            rows.save(replace(old, tenant_id=tenant), now)
+    assert broken(agreed, reading(rows, 0, asked, agreed, real_redis)) == set()
+    rows.close()
+    assert {query.split("&")[0] for query in asked} <= {"page=0", "page=1"}
 
 
 def test_a_connection_is_not_cut_where_it_cannot_be_told_whose_it_is(agreed: Agreement, real_redis: str) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from other_aura import EXPIRED, MEDIUM, MISTAKES, SECRET, UNESCAPED, other_aura
-from serving import serving
+from serving import others_on, serving
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from harness import gate
+from harness import gate, tokens
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.errors import HarnessError
@@ -55,17 +60,26 @@ def gated(
     mistakes: Collection[str] = (),
     whole: bool = False,
 ) -> History:
-    async def run() -> History:
-        async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
-            url = f"http://127.0.0.1:{port}"
-            target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.4, patience=2.0)
-            target = replace(target, **(change or {}))
-            targets = Targets(aura=target, triggers=triggers(url))
-            options = Options(redis_url=redis_url, targets=targets, allow_writes=whole, examples=8, quiet=0.2)
-            return await gate.run(agreed, options, Settings())
-
     feedback.touch()
-    return asyncio.run(run())
+    return asyncio.run(gating(agreed, redis_url, feedback, change, mistakes=mistakes, whole=whole))
+
+
+async def gating(
+    agreed: Agreement,
+    redis_url: str,
+    feedback: Path,
+    change: Mapping[str, Any] | None = None,
+    *,
+    mistakes: Collection[str] = (),
+    whole: bool = False,
+) -> History:
+    async with serving(other_aura(redis_url, feedback, mistakes), lifespan=True) as port:
+        url = f"http://127.0.0.1:{port}"
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.4, patience=2.0)
+        target = replace(target, **(change or {}))
+        targets = Targets(aura=target, triggers=triggers(url))
+        options = Options(redis_url=redis_url, targets=targets, allow_writes=whole, examples=8, quiet=0.2)
+        return await gate.run(agreed, options, Settings())
 
 
 def judged(agreed: Agreement, history: History) -> tuple[Verdict, ...]:
@@ -105,6 +119,22 @@ def test_a_run_leaves_at_most_twenty_actions_behind(agreed: Agreement, real_redi
     assert all(str(history.run["ids"]) in line for line in lines)
 
 
+def test_what_others_publish_meanwhile_is_nobodys_fault_and_ends_no_later(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    async def run() -> History:
+        async with others_on(real_redis):
+            return await gating(agreed, real_redis, feedback)
+
+    feedback = tmp_path / "feedback.jsonl"
+    feedback.touch()
+    history = asyncio.run(run())
+    verdicts = judged(agreed, history)
+    assert musts(verdicts, "broken") == set()
+    assert not [event for event in history if "theirs-" in str(event.data)]
+    assert history[-1].data["foreign"] > 100
+
+
 def test_without_triggers_and_log_their_clauses_are_out_of_reach(
     agreed: Agreement, real_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,14 +148,43 @@ def test_without_triggers_and_log_their_clauses_are_out_of_reach(
 
 
 def test_a_token_does_instead_of_the_secret(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
-    from datetime import UTC, datetime
-
-    from harness import tokens
-
     token = tokens.mint(SECRET, "7", datetime.now(UTC))
     history = gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"secret": None, "token": token})
     assert exit_code(judged(agreed, history)) == 0
     assert token not in "".join(map(str, history))
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (-6, {"token": "valid", "tenant": "7"}),
+        (-4, {"token": "unclear"}),
+        (4, {"token": "unclear"}),
+        (6, {"token": "expired"}),
+    ],
+)
+def test_a_ready_token_that_expires_on_the_way_is_one_that_aura_has_to_refuse(
+    later: float, said: dict[str, str]
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    token = tokens.mint(SECRET, "7", now, lifetime=timedelta(minutes=1))
+    target = AuraTarget("http://aura/aura", token=token)
+    assert target.inspect(f"Bearer {token}", now + timedelta(seconds=60 + later)) == said
+
+
+def test_a_ready_token_that_does_not_say_when_it_expires_stays_valid() -> None:
+    target = AuraTarget("http://aura/aura", token="opaque")
+    assert target.inspect("Bearer opaque", datetime.now(UTC)) == {"token": "valid", "tenant": "7"}
+
+
+def test_a_ready_token_that_has_expired_is_told_before_anything_is_sent(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    token = tokens.mint(SECRET, "7", datetime.now(UTC), lifetime=timedelta(minutes=-10))
+    feedback = tmp_path / "feedback.jsonl"
+    with pytest.raises(HarnessError, match=r"--token: it expired 60[0-9] s ago; give one that outlasts the run"):
+        gated(agreed, real_redis, feedback, {"secret": None, "token": token}, mistakes=[EXPIRED])
+    assert feedback.read_text() == ""
 
 
 # ---- What cannot be verified is said in one line that names the setting
@@ -158,6 +217,62 @@ def test_a_wrong_path_is_named(agreed: Agreement, real_redis: str, tmp_path: Pat
 
     with pytest.raises(HarnessError, match="there is no record endpoint at"):
         asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (200, "<html>로그인</html>", "answered 200 without a JSON object: a JSON object was expected; correct the URL"),
+        (200, "[]", "answered 200 without a JSON object"),
+        (302, "", "answered 302: 200 was expected; is this Aura?"),
+        (400, "{}", "answered 400: 200 was expected; is this Aura?"),
+        (405, '{"detail":"Method Not Allowed"}', "answered 405: 200 was expected; is this Aura?"),
+        (422, "{}", "answered 422: 200 was expected; is this Aura?"),
+        (500, "Internal Server Error", "answered 500: 200 was expected; is this Aura?"),
+        (501, "<html></html>", "answered 501: 200 was expected; is this Aura?"),
+        (502, "Bad Gateway", "answered 502: 200 was expected; start the Aura behind it"),
+    ],
+)
+def test_what_does_not_answer_as_aura_does_is_not_taken_for_it(
+    status: int, body: str, text: str, agreed: Agreement, real_redis: str
+) -> None:
+    with pytest.raises(HarnessError) as caught:
+        asyncio.run(gated_at(answering(status, body), agreed, real_redis))
+    assert text in str(caught.value)
+    assert "--aura http://127.0.0.1:" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_aura_that_refuses_a_valid_call_as_aura_refuses_is_blamed_for_it(agreed: Agreement, real_redis: str) -> None:
+    history = asyncio.run(gated_at(answering(422, '{"detail":[]}'), agreed, real_redis))
+    assert musts(judged(agreed, history), "broken") == {"http.accepted", "http.optional-fields"}
+
+
+def answering(status: int, body: str) -> Starlette:
+    async def answer(request: Request) -> Response:
+        return Response(body, status, media_type="application/json" if body[:1] in "{[" else "text/html")
+
+    return Starlette(routes=[Route("/aura/action/record", answer, methods=["GET", "POST"])])
+
+
+async def gated_at(app: Any, agreed: Agreement, redis_url: str) -> History:
+    async with serving(app) as port:
+        target = AuraTarget(f"http://127.0.0.1:{port}/aura", secret=SECRET, patience=0.5)
+        options = Options(redis_url=redis_url, targets=Targets(aura=target), quiet=0.1)
+        return await gate.run(agreed, options, Settings())
+
+
+def test_a_redis_that_only_others_use_is_named(agreed: Agreement, real_redis: str) -> None:
+    async def run(other: str) -> None:
+        async with serving(other_aura(real_redis), lifespan=True) as port, others_on(other):
+            target = AuraTarget(f"http://127.0.0.1:{port}/aura", secret=SECRET, patience=0.5)
+            await gate.run(agreed, Options(redis_url=other, targets=Targets(aura=target)), Settings())
+
+    with private_server() as server:
+        with pytest.raises(HarnessError) as caught:
+            asyncio.run(run(server.url))
+        assert f"--redis {server.url}" in str(caught.value)
+        assert "others are connected, and still nothing came of an action that was recorded" in str(caught.value)
 
 
 def test_a_redis_that_aura_does_not_use_is_named(agreed: Agreement, real_redis: str) -> None:

@@ -11,6 +11,9 @@ import pytest
 
 from harness.bus import open_bus
 from harness.clock import VirtualClock
+from harness.errors import HarnessError
+from harness.history import Recorder
+from harness.runner import quiet
 from harness.virtual import Standstill, run
 
 
@@ -148,3 +151,25 @@ def test_two_runs_on_virtual_time_read_the_same() -> None:
         return moments
 
     assert run(scene()) == run(scene())
+
+
+def test_a_run_that_never_comes_to_rest_is_given_up_and_says_what_went_on() -> None:
+    async def scene() -> float:
+        recorder = Recorder(VirtualClock())
+
+        async def restless() -> None:
+            while True:
+                recorder.record("stored", {}, seat="synapse")
+                await asyncio.sleep(0.5)
+
+        going_on = asyncio.create_task(restless())
+        with pytest.raises(HarnessError) as caught:
+            await quiet(recorder, 1.0, at_most=60.0)
+        going_on.cancel()
+        assert str(caught.value).startswith(
+            "waited 60 s and it was never quiet for 1 s, lately there came 2 stored of synapse; end what goes on"
+        )
+        await quiet(recorder, 1.0, at_most=60.0)
+        return asyncio.get_running_loop().time()
+
+    assert run(scene()) == pytest.approx(62, abs=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +14,14 @@ import httpx2
 import jwt
 
 from harness import tokens
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.history import Recorder, ids_of
 from harness.http import App
 from harness.live.forward import forwarded
 
 GATEWAY, DIRECT = "/api/aura", "/aura"
+CLOCKS_APART = 5.0
+"""Seconds that the clocks of two machines may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,28 @@ class AuraTarget:
         assert self.secret is not None
         return f"Bearer {tokens.mint(self.secret, self.tenant, now)}"
 
+    def must_hold(self, now: datetime) -> None:
+        """Raises HarnessError for a ready token that has expired: Aura has to refuse it."""
+        if self.token is not None and self._state(now) == "expired":
+            ago = now.timestamp() - expiry_of(self.token)
+            raise HarnessError(
+                f"--token: it expired {ago:.0f} s ago; give one that outlasts the run (also HARNESS_AURA_TOKEN)"
+            )
+
+    def _state(self, now: datetime) -> str:
+        """Of the ready token: while one clock may have it expired and the other not, nobody can say."""
+        left = expiry_of(self.token or "") - now.timestamp()
+        if abs(left) <= CLOCKS_APART:
+            return "unclear"
+        return "valid" if left > 0 else "expired"
+
     def inspect(self, authorization: str | None, now: datetime) -> Mapping[str, str]:
         """What a history may say of an `Authorization` header; without the secret only the given token is valid."""
         if self.secret is not None:
             return tokens.inspect(authorization, self.secret, now)
         if authorization == f"Bearer {self.token}":
-            return {"token": "valid", "tenant": self.tenant}
+            state = self._state(now)
+            return {"token": state, **({"tenant": self.tenant} if state == "valid" else {})}
         found = tokens.inspect(authorization, "what signs the token is not known here", now)
         return {"token": "wrong-signature"} if found["token"] == "valid" else found
 
@@ -90,6 +109,14 @@ def tenant_of(token: str) -> str:
         raise UsageError(
             "--token: no JSON Web Token with a tenant_id was found; give one (also HARNESS_AURA_TOKEN)"
         ) from error
+
+
+def expiry_of(token: str) -> float:
+    """Seconds since the epoch; infinite for a token that does not say so, or cannot be read."""
+    try:
+        return float(jwt.decode(token, options={"verify_signature": False})["exp"])
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def feedback_reader(path: Path, recorder: Recorder, ours: Callable[[bytes], bool]) -> Callable[[], None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +25,9 @@ from harness.stomp import ChannelClosedError, Client, Frame, ProtocolError, Stom
 TOPIC = "/topic/notifications"
 PAGE = 200
 MOST_PAGES = 200
-PROBES = 20
-"""How often a message is published to see whether Synapse broadcasts it; STOMP does not confirm a subscription."""
+PROBES = 3
+"""How often a message is published at the most to see whether Synapse broadcasts it, for STOMP does not confirm a
+subscription; each leaves a row behind, and is waited for twice as long as the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class LiveSynapse:
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._tenants = set(target.tenants)
         self._rows: set[tuple[int, int]] = set()
+        self._before: int | None = None
+        """The row of a probe: all rows of the run are newer."""
         self._lost = ""
         self._looked_at = 0
         self._unmarked: set[str] = set()
@@ -91,21 +94,23 @@ class LiveSynapse:
                     f"{self._target.url} uses (also HARNESS_REDIS_URL)"
                 )
             try:
-                async with asyncio.timeout(self._target.patience / PROBES):
-                    while True:
-                        frame = await self._frames.get()
-                        if frame is None:
-                            raise HarnessError(
-                                f"{self._target.websocket}: the STOMP connection was closed: {self._lost}"
-                            )
-                        if channel.encode() in frame.body:
-                            return await self._must_show(frame)
+                async with asyncio.timeout(self._target.patience * 2**probe / (2**PROBES - 1)):
+                    frame = await self._notified(channel)
             except TimeoutError:
                 continue
+            return await self._must_show(frame)
         raise HarnessError(
             f"--synapse {self._target.url}: {PROBES} messages were published and no notification came on {TOPIC} at "
             f"{self._target.websocket}; is this the Synapse that uses {bus.description}, and does it broadcast there?"
         )
+
+    async def _notified(self, channel: str) -> Frame:
+        while True:
+            frame = await self._frames.get()
+            if frame is None:
+                raise HarnessError(f"{self._target.websocket}: the STOMP connection was closed: {self._lost}")
+            if channel.encode() in frame.body:
+                return frame
 
     async def _must_show(self, frame: Frame) -> None:
         value = _object(frame.body)
@@ -115,6 +120,8 @@ class LiveSynapse:
             where = f"--synapse {self._target.url}{self._target.notifications_path}"
             found = f"row {value.get('id')} was broadcast and is not among the newest {PAGE} of its tenant {tenant}"
             raise HarnessError(f"{where}: {found}; correct the path, or let rows be read there")
+        if isinstance(value.get("id"), int):
+            self._before = value["id"]
 
     def follow(self) -> None:
         """From now on notifications are recorded."""
@@ -167,7 +174,8 @@ class LiveSynapse:
                 self._recorder.record("broadcast", as_event(frame), seat="synapse")
 
     async def _look(self, wanted: Mapping[int, set[int]], *, exhaustively: bool = False) -> None:
-        """Read the rows of each tenant, newest first, until the wanted ones are found; `exhaustively` all there are."""
+        """Read the rows of each tenant, newest first, until the wanted ones are found; `exhaustively` all that may be
+        of the run."""
         for tenant, ids in wanted.items():
             self._tenants.add(tenant)
             missing = {row for row in ids if (tenant, row) not in self._rows}
@@ -178,8 +186,13 @@ class LiveSynapse:
                     missing.discard(row.get("id"))
                     self._saw(tenant, row)
                 page += 1
-                if last:
+                if last or (exhaustively and self._all_before(rows)):
                     break
+
+    def _all_before(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether every row of a page was there before the run: what comes then is other people's."""
+        before = self._before
+        return before is not None and all(isinstance(row.get("id"), int) and row["id"] <= before for row in rows)
 
     def _saw(self, tenant: int, row: Mapping[str, Any]) -> None:
         number = row.get("id")

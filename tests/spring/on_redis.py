@@ -29,10 +29,11 @@ from harness.checks.view import View
 from harness.clock import Ids, WallClock
 from harness.gate import Options, Settings
 from harness.history import FINISHED, History, Recorder
+from harness.live.aura import CLOCKS_APART
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.messages import CASE_ACTION, ordinary
 from harness.runner import described, quiet
-from harness.seats import LIVE_TOLERANCE, Targets
+from harness.seats import Targets
 from harness.verdict import Verdict
 from spring.application import JAR, NotAvailable, java
 
@@ -136,7 +137,7 @@ async def at_once(
     ids = Ids(f"b{int(time.time())}")
     async with start(redis_url) as url, open_bus(redis_url) as bus:
         told = described(agreement, bus, 1, gate.SEATS, REACH, ("make", "spring"), time="wall")
-        recorder.record("run", told | {"seats": {**told["seats"], "synapse": url}, "tolerance": LIVE_TOLERANCE})
+        recorder.record("run", told | {"seats": {**told["seats"], "synapse": url}, "tolerance": CLOCKS_APART})
         bus.leave_alone(lambda wire: ids.run.encode() in wire)
         async with live_synapse(SynapseTarget(url), bus, recorder, ids):
             several = [(one.channel, one.wire) for one in ordinary(1, ids, BURST // 5)]
