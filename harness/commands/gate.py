@@ -98,7 +98,7 @@ def _stories(
 def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
     """What repeats the run, without any secret."""
     from harness.bus import without_password
-    from harness.seats import shown
+    from harness.live.address import shown
 
     command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
     if arguments.contracts:
