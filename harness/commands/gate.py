@@ -18,7 +18,15 @@ from harness.commands.judging import (
     present,
     required_clauses,
 )
-from harness.commands.options import command_parser, configuration, judging_options, live_options, positive, writable
+from harness.commands.options import (
+    command_parser,
+    configuration,
+    judging_options,
+    live_options,
+    positive,
+    redaction,
+    writable,
+)
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
@@ -59,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         redis_url=configured.redis_url,
         targets=targets,
         allow_writes=arguments.allow_writes,
-        redact=arguments.redact,
+        redact=redaction(arguments),
         seed=arguments.seed,
         examples=arguments.examples,
         command=_command(arguments, targets),
