@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +13,6 @@ from harness.http import App
 from harness.live.synapse import SynapseTarget
 from harness.live.triggers import Trigger
 from harness.runner import STOMP_PATH, SynapseSeat
-from harness.stomp import Channel, open_websocket
 from harness.workbench.sources import Source, polling, sse, stomp
 
 STREAM = "/api/synapse/notifications/stream"
@@ -82,8 +80,4 @@ class LiveBackend:
 
     def source(self, by: str, name: str) -> Source:
         """STOMP does not confirm a subscription, and the deployed Synapse has no event stream."""
-
-        def opened() -> AbstractAsyncContextManager[Channel]:
-            return open_websocket(self.target.websocket, headers=self.target.headers)
-
-        return polling() if by == "polling" else stomp(opened, name=name, confirm=None)
+        return polling() if by == "polling" else stomp(self.target.opened, name=name, confirm=None)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.live.address import must_be_headers, must_be_url, trusted
 from harness.live.aura import AuraTarget, tenant_of
 from harness.live.synapse import SynapseTarget
-from harness.live.triggers import EVENTS, PLACEHOLDERS, Trigger, unknown_placeholders
+from harness.live.triggers import EVENTS, PLACEHOLDERS, Trigger, filled, unknown_placeholders
 
 FILE = "harness.toml"
 _TOP = {"redis": str, "aura": dict, "synapse": dict, "triggers": dict}
@@ -37,6 +38,14 @@ _SYNAPSE = {
     "tenants": list,
     "timeout": float,
     "verify": (bool, str),
+}
+_SECRETS = ("secret", "token")
+_EXPECTED: Mapping[Any, str] = {
+    str: "text",
+    float: "a number of seconds above 0",
+    dict: "a table",
+    list: "a list",
+    (bool, str): "true, false or a file of certificates",
 }
 _TRIGGER = {"method": str, "url": str, "headers": dict, "body": object, "command": list, "timeout": float}
 
@@ -72,27 +81,28 @@ def read(asked: Asked, environment: Mapping[str, str]) -> Configuration:
     path = asked.file or (Path(FILE) if Path(FILE).is_file() else None)
     told = {} if path is None else _file(path)
     where = str(path or FILE)
+    for option, limit in (("--patience", asked.timeout), ("--hitl-timeout", asked.hitl_timeout)):
+        if limit is not None:
+            _must_have({option: limit}, {option: float}, "command line")
     headers = dict(map(_header, asked.headers))
     verify = {"verify": False} if asked.insecure else {}
 
     def of(option: str | None, name: str) -> dict[str, str]:
-        """What the command line or the environment says of one setting."""
-        value = option or environment.get(f"HARNESS_{name.upper()}")
-        return {} if not value else {name.removeprefix("aura_").removeprefix("synapse_"): value}
+        """What the command line or the environment says of one setting; an empty variable says nothing."""
+        value = environment.get(f"HARNESS_{name.upper()}") or None if option is None else option
+        return {} if value is None else {name.removeprefix("aura_").removeprefix("synapse_"): value}
 
     aura = dict(told.get("aura", {}))
-    url = asked.aura or environment.get("HARNESS_AURA_URL")
-    aura |= {"url": url} if url else {}
-    aura |= of(asked.secret, "aura_secret") | of(asked.token, "aura_token") | of(asked.feedback, "aura_feedback")
-    tenant = asked.tenant or environment.get("HARNESS_TENANT")
-    aura |= {"tenant": tenant} if tenant else {}
-    aura |= {"hitl_timeout": asked.hitl_timeout} if asked.hitl_timeout else {}
-    synapse = dict(told.get("synapse", {}))
-    url = asked.synapse or environment.get("HARNESS_SYNAPSE_URL")
-    synapse |= {"url": url} if url else {}
+    aura |= of(asked.aura, "aura_url") | of(asked.feedback, "aura_feedback") | of(asked.tenant, "tenant")
+    aura |= {"hitl_timeout": asked.hitl_timeout} if asked.hitl_timeout is not None else {}
+    of_environment = of(None, "aura_secret") | of(None, "aura_token")
+    of_line = {name: said for name, said in (("secret", asked.secret), ("token", asked.token)) if said is not None}
+    for credentials in filter(None, (of_environment, of_line)):  # either takes the place of both
+        aura = {name: said for name, said in aura.items() if name not in ("secret", "token")} | credentials
+    synapse = {**told.get("synapse", {}), **of(asked.synapse, "synapse_url")}
     for seat in (aura, synapse):
         seat["headers"] = {**seat.get("headers", {}), **headers}
-        seat |= verify | ({"timeout": asked.timeout} if asked.timeout else {})
+        seat |= verify | ({"timeout": asked.timeout} if asked.timeout is not None else {})
     redis_url = asked.redis or environment.get("HARNESS_REDIS_URL") or told.get("redis")
     live = [name for name, seat in (("--aura", aura), ("--synapse", synapse)) if "url" in seat]
     if live and not redis_url:
@@ -129,15 +139,15 @@ def _must_have(found: Mapping[str, Any], known: Mapping[str, Any], where: str) -
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UsageError(f"{where}: the unknown setting {name!r}, expected one of {', '.join(known)}{hint}")
         kind = known[name]
-        fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
-        if not fits or (isinstance(value, bool) and kind is float):
-            expected = (
-                "a number" if kind is float else "text" if kind is str else "a table" if kind is dict else "a list"
-            )
-            raise UsageError(f"{where}: {name} is {value!r}, {expected} was expected")
+        if not isinstance(value, (int, float) if kind is float else kind) or (
+            kind is float and (isinstance(value, bool) or not 0 < value < float("inf"))
+        ):
+            seen = "what is not shown here" if name in _SECRETS else repr(value)
+            raise UsageError(f"{where}: {name} is {seen}, {_EXPECTED[kind]} was expected")
 
 
 def _aura(told: Mapping[str, Any], where: str) -> AuraTarget:
+    _must_be_trusted(told, f"{where}: [aura] verify")
     token = told.get("token")
     tenant = (tenant_of(token) if token else None) or "7"
     return AuraTarget(
@@ -159,7 +169,8 @@ def _synapse(told: Mapping[str, Any], where: str) -> SynapseTarget:
         if name in told:
             more[argument] = told[name]
     if "tenants" in told:
-        more["tenants"] = tuple(int(tenant) for tenant in told["tenants"])
+        more["tenants"] = tuple(_tenant(tenant, f"{where}: [synapse] tenants") for tenant in told["tenants"])
+    _must_be_trusted(told, f"{where}: [synapse] verify")
     return SynapseTarget(
         url=told["url"].rstrip("/"),
         headers=_texts(told["headers"], f"{where}: [synapse] headers"),
@@ -178,16 +189,24 @@ def _triggers(told: Mapping[str, Any], where: str) -> dict[str, Trigger]:
         _must_have(trigger, _TRIGGER, at)
         if ("url" in trigger) == ("command" in trigger):
             raise UsageError(f"{at}: expected a url to call or a command to run")
+        command = trigger.get("command", ("there is a URL",))
+        if not command or not all(isinstance(part, str) and part for part in command[:1]):
+            raise UsageError(f"{at}: command is {command!r}, a program and its arguments were expected")
         strange = unknown_placeholders(event, *trigger.values())
         if strange:
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS[event])
             raise UsageError(f"{at}: {{{sorted(strange)[0]}}} stands for nothing here; there are {known}")
+        headers = _texts(trigger.get("headers", {}), f"{at} headers")
+        if "url" in trigger:
+            sample = filled(trigger["url"], dict.fromkeys(PLACEHOLDERS[event], "1"))
+            must_be_url(sample, f"{at}: url", "http://host:9000/path")
+            must_be_headers({trigger.get("method", "POST"): ""}, f"{at}: method")
         found[event] = Trigger(
             event=event,
             where=at,
             method=trigger.get("method", "POST"),
             url=trigger.get("url", ""),
-            headers=_texts(trigger.get("headers", {}), f"{at} headers"),
+            headers=headers,
             body=trigger.get("body"),
             command=tuple(map(str, trigger.get("command", ()))),
             patience=float(trigger.get("timeout", 10.0)),
@@ -199,11 +218,26 @@ def _texts(found: Mapping[str, Any], where: str) -> dict[str, str]:
     wrong = [name for name, value in found.items() if not isinstance(value, str)]
     if wrong:
         raise UsageError(f"{where}: {wrong[0]} is {found[wrong[0]]!r}, text was expected")
+    must_be_headers(found, where)
     return dict(found)
+
+
+def _tenant(found: Any, where: str) -> int:
+    number = str(found)
+    if isinstance(found, bool) or not (number.isascii() and number.isdigit()):
+        raise UsageError(f"{where}: {found!r} was found, whole numbers were expected")
+    return int(number)
+
+
+def _must_be_trusted(told: Mapping[str, Any], where: str) -> None:
+    """Before anything is sent."""
+    if isinstance(told.get("verify"), str):
+        trusted(told["verify"], where)
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise UsageError(f"--header {text!r}: expected NAME: VALUE")
+    must_be_headers({name.strip(): value.strip()}, "--header")
     return name.strip(), value.strip()

@@ -30,7 +30,7 @@ from harness.history import FINISHED, History, Recorder
 from harness.http import across_loops
 from harness.messages import Outgoing
 from harness.outage import Gap
-from harness.redaction import of_event
+from harness.redaction import Redaction
 from harness.runner import described, in_thread, quiet, stop_if_cancelled
 from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
@@ -70,7 +70,7 @@ class Options:
     allow_writes: bool = False
     """Live systems keep what a run leaves behind; without this it is at most 20 actions at Aura, and 20 messages of the
     run's own."""
-    redact: bool = False
+    redact: Redaction | None = None
     """Keep no text of people's."""
     seed: int = 1
     examples: int = 200
@@ -102,7 +102,7 @@ async def run(
     `complete`. Raises HarnessError when Redis or Schemathesis cannot be worked with.
     """
     clock = WallClock()
-    recorder = Recorder(clock, out, of_event) if options.redact else Recorder(clock, out)
+    recorder = Recorder(clock, out, options.redact.of_event) if options.redact else Recorder(clock, out)
     ids = run_ids(options)
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus, ids)).data)

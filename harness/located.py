@@ -113,6 +113,38 @@ def _compose(text: str, shown: str) -> Any:
         raise AgreementError(f"{shown}:{line}:{column}: a control character, expected text that YAML allows") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in a file, from `start` to `end`. `name` is the key of its value, in a list that of the list."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+def texts(text: str) -> Iterator[Text]:
+    """Every text of a YAML file that loads, as often as it is spelled out there."""
+    root = yaml.compose(text, Loader=_SlowLoader)  # its marks count characters, whatever the line ends are
+    waiting, met = [("", root)], set()
+    while waiting:
+        name, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting += [(str(key.value), value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(name, item) for item in node.value]
+        elif isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}str" and (name, id(node)) not in met:
+            met.add((name, id(node)))
+            yield Text(name, node.value, _behind_properties(text, node), node.end_mark.index)
+
+
+def _behind_properties(text: str, node: Any) -> int:
+    """Where the scalar itself begins, behind the anchor or tag that its mark counts to it."""
+    start: int = node.start_mark.index
+    properties = re.compile(r"(?:[&!]\S*\s+)+").match(text, start, node.end_mark.index)
+    return properties.end() if properties else start
+
+
 def _position(mark: Any) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 

@@ -22,7 +22,7 @@ from harness.gate import Settings
 from harness.history import FINISHED, History, Recorder
 from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
-from harness.redaction import of_event
+from harness.redaction import Redaction
 from harness.redis_server import RedisServer
 from harness.runner import described
 from harness.scenario import Scenario, Step
@@ -85,7 +85,7 @@ class Conditions:
     server: RedisServer | None = None
     targets: Targets = field(default_factory=Targets)
     allow_writes: bool = False
-    redact: bool = False
+    redact: Redaction | None = None
     folder: Path | None = None
     command: Sequence[str] = ("aura-harness", "replay")
 
@@ -186,7 +186,7 @@ def _play(
     run = _run(agreement, scenario, settings, conditions, out, prove=prove, refusal=refusal)
     history = virtual.run(run) if conditions.redis_url is None else asyncio.run(run)
     return Played(
-        judged=JudgedScenario(scenario, expect.judge(scenario, history), history),
+        judged=expect.rejudge(history) or JudgedScenario(scenario, expect.judge(scenario, history), history),
         verdicts=judge(agreement, history),
         seconds=time.monotonic() - began,
     )
@@ -213,7 +213,7 @@ async def _run(
     aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
     synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes(scenario))
     ids = Ids(f"r{seed}-{secrets.token_hex(3)}-{scenario.name}" if targets.live else f"r{seed}-{scenario.name}")
-    recorder = Recorder(clock, out, of_event) if conditions.redact else Recorder(clock, out)
+    recorder = Recorder(clock, out, conditions.redact.of_event) if conditions.redact else Recorder(clock, out)
     async with open_bus(conditions.redis_url) as bus:
         repeats = (*conditions.command, scenario.name)
         told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")

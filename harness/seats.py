@@ -19,6 +19,7 @@ from harness.clock import Clock, Ids
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.http import App, Tap, call
+from harness.live.address import shown
 from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote
 from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
@@ -29,7 +30,6 @@ from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
-_SECRETIVE = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +234,3 @@ def _feedback(targets: Targets, recorder: Recorder, mark: bytes) -> Callable[[],
     if targets.aura is None or targets.aura.feedback is None:
         return lambda: None
     return feedback_reader(targets.aura.feedback, recorder, lambda line: mark in line)
-
-
-def shown(url: str) -> str:
-    """Without what only its owner may read."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{_SECRETIVE}@{host}" if "@" in parts.netloc else host).geturl()

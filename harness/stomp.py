@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 from harness import history
 
 if TYPE_CHECKING:
+    import ssl
+
     from websockets.asyncio.client import ClientConnection
 
 VERSIONS = ("1.2", "1.1", "1.0")
@@ -387,15 +389,22 @@ class _Socket:
 
 @asynccontextmanager
 async def open_websocket(
-    url: str, *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = SUBPROTOCOLS
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = SUBPROTOCOLS,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Channel]:
-    """A Channel over the network. What the handshake raises is the `websockets` package's own, or OSError."""
+    """A Channel over the network, not by way of a proxy that the environment names, for HTTP does not go that way
+    either; `tls` is for wss:// only. What the handshake raises is the `websockets` package's own, or OSError."""
     # Only a live target needs it, and it takes a third of the start-up time that the command line may have.
     from websockets.asyncio.client import connect
     from websockets.typing import Subprotocol
 
     offered = [Subprotocol(name) for name in subprotocols] or None
-    async with connect(url, subprotocols=offered, additional_headers=headers, max_size=None) as connection:
+    async with connect(
+        url, subprotocols=offered, additional_headers=headers, max_size=None, ssl=tls, proxy=None
+    ) as connection:
         yield _Socket(connection)
 
 

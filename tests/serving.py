@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio
@@ -27,9 +28,21 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Any, close: Callable[[], None] = lambda: None, *, lifespan: bool = False) -> AsyncIterator[int]:
-    """Its port. It listens from the start, so whoever connects early only waits a little. `close` ends what streams."""
-    server = Server(uvicorn.Config(app, log_level="critical", lifespan="on" if lifespan else "off"))
+async def serving(
+    app: Any,
+    close: Callable[[], None] = lambda: None,
+    *,
+    lifespan: bool = False,
+    certificate: tuple[Path, Path] | None = None,
+) -> AsyncIterator[int]:
+    """Its port. It listens from the start, so whoever connects early only waits a little. `close` ends what streams.
+    With a certificate and its key it speaks TLS."""
+    file, key = certificate or (None, None)
+    server = Server(
+        uvicorn.Config(
+            app, log_level="critical", lifespan="on" if lifespan else "off", ssl_certfile=file, ssl_keyfile=key
+        )
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -43,7 +56,11 @@ async def serving(app: Any, close: Callable[[], None] = lambda: None, *, lifespa
 
 @asynccontextmanager
 async def synapse(
-    redis_url: str, *, around: Callable[[App], App] = lambda app: app, store: Store | None = None
+    redis_url: str,
+    certificate: tuple[Path, Path] | None = None,
+    *,
+    around: Callable[[App], App] = lambda app: app,
+    store: Store | None = None,
 ) -> AsyncIterator[str]:
     """The URL of a simulated one that runs on its own: its own connection to Redis, its own port. `around` is put
     before its HTTP side."""
@@ -58,8 +75,8 @@ async def synapse(
                 running.broker.close_sessions()
                 running.streams.close()
 
-            async with serving(around(running.app), close) as port:
-                yield f"http://127.0.0.1:{port}"
+            async with serving(around(running.app), close, certificate=certificate) as port:
+                yield f"http{'s' if certificate else ''}://127.0.0.1:{port}"
 
 
 OF_OTHERS = (

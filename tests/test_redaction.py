@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from harness import located
 from harness.cli import main
-from harness.redaction import redacted
+from harness.history import decode, encode
+from harness.redaction import Redaction
 
 QUICK = ["--examples", "3"]
+redacted = Redaction(b"a salt of a run").of
 
 
 @pytest.mark.parametrize(
@@ -48,10 +51,59 @@ def test_a_run_without_peoples_text_is_judged_the_same(tmp_path: Path, capsys: p
         assert main(["gate", *QUICK, "--history", str(path), *options]) == 0
         said.append(capsys.readouterr().out.splitlines()[-1])
     assert said[0] == said[1]
-    whole, kept = (
-        [line for line in (tmp_path / name).read_text(encoding="utf-8").splitlines() if '"do":"given"' not in line]
-        for name in ("run0.jsonl", "run1.jsonl")
-    )  # the files of the scenarios are no people's text
-    assert any("검토 후 승인" in line for line in whole)
-    assert not any("검토 후 승인" in line for line in kept)
+    whole, kept = ((tmp_path / name).read_text(encoding="utf-8") for name in ("run0.jsonl", "run1.jsonl"))
+    for text in ("comment: 검토 후 승인", '"검토 후 승인', "김검토"):
+        assert text.replace('"', '\\"') in whole
+    assert "검토 후 승인" not in kept
+    assert "김검토" not in kept
     assert main(["check", str(tmp_path / "run1.jsonl")]) == 0
+
+
+SCENARIO = """\
+title: &who 김민수
+steps:
+  - request: {user: *who, comment: "두
+      줄 😀", n: 1}
+  - reject:
+      reason: |
+        여러
+        줄
+      base64: BYTES
+      user: "이름\\u2028둘"
+  - publish: {text: '{"comment": "영희", "x": "남는 글\\u0085"}', user: 'HITL timeout'}
+"""
+
+
+def test_the_file_of_a_scenario_keeps_all_but_peoples_text_and_that_on_its_lines() -> None:
+    import base64
+
+    wire = base64.b64encode('{"comment": "김민수"}'.encode("utf-16")).decode()
+    text = SCENARIO.replace("BYTES", wire)
+    salted = Redaction(b"salt")
+    before, after = (located.parse(each, "s.yaml") for each in (text, salted.of_scenario(text)))
+    assert after.data["steps"][0]["request"]["user"] == salted.of("김민수", "user")
+    assert after.data["steps"][1]["reject"]["reason"] == salted.of("여러\n줄\n", "reason")
+    assert after.data["steps"][2]["publish"] == salted.of(before.data["steps"][2]["publish"])
+    assert json.loads(base64.b64decode(after.data["steps"][1]["reject"]["base64"]))["comment"] == salted.of(
+        "김민수", "user"
+    )
+    assert after.data["steps"][0]["request"]["n"] == 1
+    lines = {at: line for at, (line, _) in before.where.items()}
+    assert {at: line for at, (line, _) in after.where.items()} == {**lines, "/steps/0/request/n": 4}
+    for gone in ("김민수", "두", "여러", "이름", "영희"):
+        assert gone not in salted.of_scenario(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "euc-kr", "utf-32"])
+def test_peoples_text_is_found_in_bytes_that_are_not_utf_8_and_stay_so(encoding: str) -> None:
+    wire = '{"case_id": "C-1", "comment": "김민수가 승인함"}'.encode(encoding)
+    kept = decode(redacted({"wire": encode(wire)})["wire"])
+    assert "김민수".encode(encoding).removeprefix(b"\xff\xfe") not in kept
+    assert "C-1".encode(encoding) in kept or encoding != "euc-kr"
+    with pytest.raises(UnicodeDecodeError):
+        kept.decode()
+
+
+def test_a_mark_is_of_its_run_alone() -> None:
+    one, other = Redaction(b"one"), Redaction(b"other")
+    assert one.of("김민수", "user") == one.of("김민수", "comment") != other.of("김민수", "user")

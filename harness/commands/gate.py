@@ -18,7 +18,15 @@ from harness.commands.judging import (
     present,
     required_clauses,
 )
-from harness.commands.options import command_parser, configuration, judging_options, live_options, positive, writable
+from harness.commands.options import (
+    command_parser,
+    configuration,
+    judging_options,
+    live_options,
+    positive,
+    redaction,
+    writable,
+)
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
@@ -59,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         redis_url=configured.redis_url,
         targets=targets,
         allow_writes=arguments.allow_writes,
-        redact=arguments.redact,
+        redact=redaction(arguments),
         seed=arguments.seed,
         examples=arguments.examples,
         command=_command(arguments, targets),
@@ -98,7 +106,7 @@ def _stories(
 def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
     """What repeats the run, without any secret."""
     from harness.bus import without_password
-    from harness.seats import shown
+    from harness.live.address import shown
 
     command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
     if arguments.contracts:

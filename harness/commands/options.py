@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.configuration import Configuration
+    from harness.redaction import Redaction
 
 from harness.report import FORMATS, ON_STANDARD_OUTPUT
 
@@ -152,6 +153,14 @@ def live_options(parser: argparse.ArgumentParser) -> None:
         "--may-cut", action="store_true", help="end the live Synapse's connection to Redis once, to see what it loses"
     )
     live.add_argument("--redact", action="store_true", help="keep no text of people's in history and reports")
+
+
+def redaction(arguments: argparse.Namespace) -> Redaction | None:
+    import secrets
+
+    from harness.redaction import Redaction
+
+    return Redaction(secrets.token_bytes(16)) if arguments.redact else None
 
 
 def configuration(arguments: argparse.Namespace) -> Configuration:

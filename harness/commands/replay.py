@@ -28,6 +28,7 @@ from harness.commands.options import (
     folder,
     live_options,
     positive,
+    redaction,
     report_option,
     seconds,
     waivers_option,
@@ -171,7 +172,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         server=server,
         targets=targets,
         allow_writes=arguments.allow_writes,
-        redact=arguments.redact,
+        redact=redaction(arguments),
         folder=arguments.history,
         command=command,
     )

@@ -17,6 +17,7 @@ from harness import tokens
 from harness.errors import HarnessError, UsageError
 from harness.history import Recorder, ids_of
 from harness.http import App
+from harness.live.address import must_be_headers, must_be_url, shown
 from harness.live.forward import forwarded
 
 GATEWAY, DIRECT = "/api/aura", "/aura"
@@ -44,18 +45,27 @@ class AuraTarget:
     hitl_timeout: float = 5.0
 
     def __post_init__(self) -> None:
+        must_be_url(self.url, "--aura", f"http://host:9000{DIRECT} (also HARNESS_AURA_URL)")
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise UsageError(f"--aura {self.url}: no http:// or https:// URL; give one (also HARNESS_AURA_URL)")
+        if "@" in parts.netloc:
+            raise UsageError(
+                f"--aura {shown(self.url)}: a user in the URL would take the place of the token in `Authorization`; "
+                "leave it out"
+            )
         if not parts.path.rstrip("/").endswith(DIRECT):
             raise UsageError(
-                f"--aura {self.url}: its path has to end with {GATEWAY} (through the gateway) or {DIRECT} (Aura itself)"
+                f"--aura {shown(self.url)}: its path has to end with {GATEWAY} (through the gateway) or {DIRECT} "
+                "(Aura itself)"
             )
         if self.secret is None and self.token is None:
             raise UsageError(
                 "--aura needs a secret to sign tokens with (--secret, HARNESS_AURA_SECRET) or a ready token "
                 "(--token, HARNESS_AURA_TOKEN)"
             )
+        if "" in (self.secret, self.token):
+            empty = "token" if self.token == "" else "secret"
+            raise UsageError(f"--{empty}: it is empty; give one (also HARNESS_AURA_{empty.upper()})")
+        must_be_headers({"X-Tenant-ID": self.tenant}, f"--tenant {self.tenant}")
 
     @property
     def prefix(self) -> str:
@@ -96,7 +106,7 @@ class AuraTarget:
 
 def remote(target: AuraTarget, client: httpx2.AsyncClient) -> App:
     base = urlsplit(target.url).path.rstrip("/")
-    where = f"--aura {target.url}"
+    where = f"--aura {shown(target.url)}"
     return forwarded(client, where, target.patience, lambda path: base + path.removeprefix(target.prefix))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,17 @@ from harness.bus import Bus
 from harness.clock import Ids
 from harness.errors import HarnessError, UsageError
 from harness.history import Recorder, decode
-from harness.stomp import ChannelClosedError, Client, Frame, ProtocolError, StompError, as_event, open_websocket
+from harness.live.address import must_be_url, shown, trusted
+from harness.stomp import (
+    Channel,
+    ChannelClosedError,
+    Client,
+    Frame,
+    ProtocolError,
+    StompError,
+    as_event,
+    open_websocket,
+)
 
 TOPIC = "/topic/notifications"
 PAGE = 200
@@ -44,8 +54,15 @@ class SynapseTarget:
     verify: bool | str = True
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
-            raise UsageError(f"--synapse {self.url}: no http:// or https:// URL; give one (also HARNESS_SYNAPSE_URL)")
+        must_be_url(self.url, "--synapse", "http://host:8080 (also HARNESS_SYNAPSE_URL)")
+        for path in (self.stomp_path, self.notifications_path):
+            if not path.startswith("/"):
+                raise UsageError(f"--synapse {shown(self.url)}: {path!r} is no path, expected one that begins with /")
+
+    def opened(self) -> AbstractAsyncContextManager[Channel]:
+        """A WebSocket to its STOMP endpoint."""
+        tls = trusted(self.verify) if urlsplit(self.url).scheme == "https" else None
+        return open_websocket(self.websocket, headers=self.headers, tls=tls)
 
     @property
     def websocket(self) -> str:
@@ -91,7 +108,7 @@ class LiveSynapse:
             if not await bus.publisher("harness")(channel, wire):
                 raise HarnessError(
                     f"--redis {bus.description}: nobody listens on workbench:*; give the Redis that the Synapse at "
-                    f"{self._target.url} uses (also HARNESS_REDIS_URL)"
+                    f"{shown(self._target.url)} uses (also HARNESS_REDIS_URL)"
                 )
             try:
                 async with asyncio.timeout(self._target.patience * 2**probe / (2**PROBES - 1)):
@@ -100,15 +117,16 @@ class LiveSynapse:
                 continue
             return await self._must_show(frame)
         raise HarnessError(
-            f"--synapse {self._target.url}: {PROBES} messages were published and no notification came on {TOPIC} at "
-            f"{self._target.websocket}; is this the Synapse that uses {bus.description}, and does it broadcast there?"
+            f"--synapse {shown(self._target.url)}: {PROBES} messages were published and no notification came on "
+            f"{TOPIC} at {shown(self._target.websocket)}; is this the Synapse that uses {bus.description}, and does it "
+            "broadcast there?"
         )
 
     async def _notified(self, channel: str) -> Frame:
         while True:
             frame = await self._frames.get()
             if frame is None:
-                raise HarnessError(f"{self._target.websocket}: the STOMP connection was closed: {self._lost}")
+                raise HarnessError(f"{shown(self._target.websocket)}: the STOMP connection was closed: {self._lost}")
             if channel.encode() in frame.body:
                 return frame
 
@@ -117,7 +135,7 @@ class LiveSynapse:
         tenant = value.get("tenantId")
         rows, _ = await self._page(tenant if isinstance(tenant, int) else 0, 0)
         if not any(row.get("id") == value.get("id") for row in rows):
-            where = f"--synapse {self._target.url}{self._target.notifications_path}"
+            where = f"--synapse {shown(self._target.url)}{self._target.notifications_path}"
             found = f"row {value.get('id')} was broadcast and is not among the newest {PAGE} of its tenant {tenant}"
             raise HarnessError(f"{where}: {found}; correct the path, or let rows be read there")
         if isinstance(value.get("id"), int):
@@ -133,7 +151,9 @@ class LiveSynapse:
         """Returns when every frame that arrived is recorded, and every row of the run. Raises HarnessError where the
         connection was lost, for then the history has a gap."""
         if self._lost:
-            raise HarnessError(f"{self._target.websocket}: the STOMP connection was lost during the run: {self._lost}")
+            raise HarnessError(
+                f"{shown(self._target.websocket)}: the STOMP connection was lost during the run: {self._lost}"
+            )
         self._frames.put_nowait(None)
         if self._observer is not None:
             await self._observer
@@ -209,17 +229,22 @@ class LiveSynapse:
         path = self._target.notifications_path
         parameters = {"page": str(page), "size": str(PAGE)}
         try:
-            answer = await self._rest.get(path, params=parameters, headers={"X-Tenant-ID": str(tenant)})
-        except httpx2.TransportError as error:
+            async with asyncio.timeout(self._target.patience):  # the client's own is for each read
+                answer = await self._rest.get(path, params=parameters, headers={"X-Tenant-ID": str(tenant)})
+        except TimeoutError as error:
             raise HarnessError(
-                f"--synapse {self._target.url}{path}: no answer ({str(error) or type(error).__name__})"
+                f"--synapse {shown(self._target.url)}{path}: no answer within {self._target.patience:g} s"
+            ) from error
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise HarnessError(
+                f"--synapse {shown(self._target.url)}{path}: no answer ({str(error) or type(error).__name__})"
             ) from error
         try:
             data = answer.json()["data"]
             return [row for row in data["content"] if isinstance(row, dict)], bool(data["last"])
         except (ValueError, KeyError, TypeError) as error:
             said = f"{answer.status_code} was found, a page of notifications was expected"
-            raise HarnessError(f"--synapse {self._target.url}{path}: {said}") from error
+            raise HarnessError(f"--synapse {shown(self._target.url)}{path}: {said}") from error
 
     def _is_ours(self, body: bytes, notification: Mapping[str, Any]) -> bool:
         if self._mark in body or _canonical(notification.get("payload")) in self._without_mark():
@@ -251,7 +276,7 @@ async def live_synapse(target: SynapseTarget, bus: Bus, recorder: Recorder, ids:
                 base_url=target.url,
                 timeout=target.patience,
                 headers=dict(target.headers),
-                verify=target.verify,
+                verify=trusted(target.verify),
                 trust_env=False,
             )
         )
@@ -268,16 +293,16 @@ async def live_synapse(target: SynapseTarget, bus: Bus, recorder: Recorder, ids:
 async def _connected(target: SynapseTarget, held: AsyncExitStack) -> Client:
     from websockets.exceptions import InvalidHandshake, InvalidURI
 
-    where = f"--synapse {target.url}: STOMP at {target.websocket}"
+    where = f"--synapse {shown(target.url)}: STOMP at {shown(target.websocket)}"
     try:
         async with asyncio.timeout(target.patience):
-            channel = await held.enter_async_context(open_websocket(target.websocket, headers=target.headers))
+            channel = await held.enter_async_context(target.opened())
             client = await Client.connect(channel, confirm=None, name="browser", patience=target.patience)
             await client.subscribe(TOPIC)
     except TimeoutError as error:
         raise HarnessError(f"{where}: no answer within {target.patience:g} s; is it up?") from error
-    except (OSError, InvalidHandshake, InvalidURI, ChannelClosedError, ProtocolError, StompError) as error:
-        raise HarnessError(f"{where}: cannot be reached ({error}); correct the URL or the path") from error
+    except (OSError, ValueError, InvalidHandshake, InvalidURI, ChannelClosedError, ProtocolError, StompError) as error:
+        raise HarnessError(f"{where}: cannot be reached ({shown(str(error))}); correct the URL or the path") from error
     return client
 
 

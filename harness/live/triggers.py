@@ -19,6 +19,7 @@ from harness.aura.hitl import ApprovalRequest, channel_of, key_of
 from harness.bus import Bus
 from harness.errors import HarnessError
 from harness.history import Recorder
+from harness.live.address import shown
 
 EVENTS = ("detect", "rag", "hitl", "case")
 PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
@@ -57,15 +58,19 @@ class Trigger:
         headers = {"Content-Type": "application/json"} if content is not None else {}
         headers |= {name: str(filled(text, values)) for name, text in self.headers.items()}
         url = str(filled(self.url, values))
+        where = f"{self.where}: {self.method} {shown(url)}"
         try:
-            async with httpx2.AsyncClient(timeout=self.patience, trust_env=False) as client:
+            async with (
+                asyncio.timeout(self.patience),  # the client's own is for each read
+                httpx2.AsyncClient(timeout=self.patience, trust_env=False) as client,
+            ):
                 answer = await client.request(self.method, url, content=content, headers=headers)
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise HarnessError(f"{self.where}: {self.method} {url}: {str(error) or type(error).__name__}") from error
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise HarnessError(f"{where}: no answer within {self.patience:g} s") from error
+        except (httpx2.RequestError, httpx2.InvalidURL, ValueError) as error:
+            raise HarnessError(f"{where}: {shown(str(error)) or type(error).__name__}") from error
         if not answer.is_success:
-            raise HarnessError(
-                f"{self.where}: {self.method} {url}: {answer.status_code} was answered, 2xx was expected"
-            )
+            raise HarnessError(f"{where}: {answer.status_code} was answered, 2xx was expected")
 
     async def _run(self, values: Mapping[str, Any]) -> None:
         command = [str(filled(part, values)) for part in self.command]
@@ -73,8 +78,9 @@ class Trigger:
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
             )
-        except OSError as error:
-            raise HarnessError(f"{self.where}: {command[0]}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or error
+            raise HarnessError(f"{self.where}: {command[0]}: {why}") from error
         try:
             async with asyncio.timeout(self.patience):
                 _, said = await process.communicate()
