@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from harness.agreement import Agreement
 from harness.aura.hitl import channel_of
-from harness.bus import Bus, open_bus
+from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.clock import Clock, WallClock
 from harness.errors import HarnessError
 from harness.gate import SEATS, Settings
@@ -65,7 +65,8 @@ async def attach(
 ) -> History:
     """`hitl_timeout` is how many seconds that Aura waits for an answer, `patience` how long it is waited for to ask.
 
-    Raises HarnessError where nobody asks in this session within that time.
+    An interrupted one keeps what it recorded, and is not `complete`. Raises HarnessError where nobody asks in this
+    session within that time.
     """
     clock = WallClock()
     recorder = Recorder(clock, out)
@@ -76,18 +77,24 @@ async def attach(
         seats = {**told["seats"], "aura": f"session {session}"}
         recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
         bus.leave_alone(lambda wire: any(mark in wire for mark in marks))
-        await bus.tap(recorder)
-        async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
-            question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
-            marks |= {question.request.encode(), question.case.encode()} - {b""}
-            seen = len(recorder)
-            await _answer(backend, question, answer)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS):
-                    await published(recorder, question.request, seen)
-            await quiet(recorder, SETTLE)
-            bus.must_have_listened()
-        recorder.record("step", {"do": FINISHED})
+        try:
+            await bus.tap(recorder)
+            async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
+                question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
+                marks |= {question.request.encode(), question.case.encode()} - {b""}
+                seen = len(recorder)
+                await _answer(backend, question, answer)
+                stop_if_cancelled()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(
+                        AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS
+                    ):
+                        await published(recorder, question.request, seen)
+                await quiet(recorder, SETTLE)
+                bus.must_have_listened()
+            recorder.record("step", {"do": FINISHED})
+        except asyncio.CancelledError:
+            recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 
@@ -106,6 +113,7 @@ async def _asked(
                 if listening:
                     break
                 began = looked
+                stop_if_cancelled()
                 await asyncio.sleep(LOOK_AGAIN)
     except TimeoutError as error:
         raise HarnessError(

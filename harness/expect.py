@@ -56,36 +56,39 @@ def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     counts among events of one kind, for two transports may be seen in either order.
     """
     ids = ids_of(history)
-    judged: list[Judged] = []
+    found: list[Judged] = []
     impossible = next((event for event in history if event.kind == "step" and event.data.get("unproven")), None)
     for block in blocks(told, history):
-        judged += _judged(block, ids, history, impossible)
-    return tuple(judged)
+        found += _judged(block, ids, history, impossible)
+    return tuple(found)
 
 
 def rejudge(history: History) -> JudgedScenario | None:
     """The scenario that a history was recorded of, from its own text; None for one of something else.
 
-    In a history that was cut off, what did not come is unproven, and so is what must not come, unless a later step had
-    begun to do something. Raises UsageError for what no player can have written.
+    Raises UsageError for what no player can have written.
     """
     played = scenario_of(history)
-    if played is None:
-        return None
-    judged = judge(played, history)
+    return None if played is None else judged(played, history)
+
+
+def judged(told: Scenario, history: History) -> JudgedScenario:
+    """In a history that was cut off, what did not come is unproven, and so is what must not come, unless a later step
+    had begun to do something."""
+    found = judge(told, history)
     if not history.complete:
-        last = [block for block in blocks(played, history) if block.begun][-1:]
+        last = [block for block in blocks(told, history) if block.begun][-1:]
         going_on = {part.where for block in last for step in block.expecting for part in step.expectations}
-        judged = tuple(_perhaps_later(each, each.step.where in going_on) for each in judged)
-    return JudgedScenario(played, judged, history)
+        found = tuple(_perhaps_later(each, each.step.where in going_on) for each in found)
+    return JudgedScenario(told, found, history)
 
 
-def _perhaps_later(judged: Judged, going_on: bool) -> Judged:
+def _perhaps_later(found: Judged, going_on: bool) -> Judged:
     """What is said of an expectation whose run was cut off. `going_on` is whether it could still have come."""
-    forbids = " no " in judged.step.verb
-    if (judged.outcome == "broken" and not forbids) or (judged.outcome == "kept" and forbids and going_on):
-        return Judged(judged.step, "unproven", judged.expected, seen="the run was cut off")
-    return judged
+    forbids = " no " in found.step.verb
+    if (found.outcome == "broken" and not forbids) or (found.outcome == "kept" and forbids and going_on):
+        return Judged(found.step, "unproven", found.expected, seen="the run was cut off")
+    return found
 
 
 def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from harness import expect
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import FAILED, Bus, Link
+from harness.bus import FAILED, Bus, Link, stop_if_cancelled
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
@@ -102,11 +102,13 @@ class Player:
             for index, step in enumerate(self._scenario.steps):
                 if self._impossible:
                     break
+                stop_if_cancelled()
                 if step.expects:
                     self._begin(index, step)
                     await self._expect(step)
                 else:
                     await self._do(index, step)
+            stop_if_cancelled()
             await asyncio.sleep(AFTERWARDS)
             await quiet(self._recorder, self._pace.settle)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -9,8 +14,15 @@ import pytest
 from other_aura import UNESCAPED
 from test_live_replay import standing
 
+from harness.agreement import Agreement
+from harness.attach import Answer, attach
+from harness.aura.hitl import ApprovalRequest
+from harness.bus import Bus, open_bus
 from harness.cli import main
-from harness.history import load
+from harness.clock import WallClock
+from harness.gate import Settings
+from harness.history import Recorder, load
+from harness.live.triggers import Trigger, TriggeredAura
 
 
 def asked(url: str, session: str, case: str = "their-case-1") -> None:
@@ -66,3 +78,66 @@ def test_what_is_missing_is_named(
     given = [real_redis if each == "REAL" else each for each in arguments]
     assert main(["replay", "--attach", "nobody", *given]) == code
     assert text in capsys.readouterr().err
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once Redis was asked who listens; what asks swallows a cancellation, as redis-py does at times."""
+    asked = asyncio.Event()
+
+    async def listeners(bus: Bus, channel: str) -> int:
+        asked.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            return 0
+        raise AssertionError("nobody cancelled it")
+
+    monkeypatch.setattr(Bus, "listeners", listeners)
+    return asked
+
+
+def test_an_interruption_that_redis_swallows_ends_the_waiting(
+    agreed: Agreement, real_redis: str, deaf: asyncio.Event
+) -> None:
+    async def run() -> bool:
+        answer = Answer(approved=True)
+        work = attach(agreed, "nobody", answer, Settings(), real_redis, hitl_timeout=1, patience=60, command=())
+        task = asyncio.create_task(work)
+        await deaf.wait()
+        task.cancel()
+        async with asyncio.timeout(5):
+            history = await task
+        return history.complete
+
+    assert asyncio.run(run()) is False
+
+
+def test_so_it_does_where_a_trigger_makes_aura_ask(deaf: asyncio.Event) -> None:
+    async def run() -> None:
+        async with open_bus(None) as bus:
+            triggers = {"hitl": Trigger("hitl", "[triggers.hitl]", command=("true",))}
+            request = ApprovalRequest("r-1", "s-1", "u-1", "7", {})
+            task = asyncio.create_task(TriggeredAura(triggers, bus, Recorder(WallClock()), 1).ask(request))
+            await deaf.wait()
+            task.cancel()
+            async with asyncio.timeout(5):
+                await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run())
+
+
+def test_what_was_recorded_until_an_interruption_is_reported(real_redis: str, tmp_path: Path) -> None:
+    report, recorded = tmp_path / "report.json", tmp_path / "nobody.jsonl"
+    arguments = ["--redis", real_redis, "--patience", "60", "--report", f"json={report}", "--history", str(tmp_path)]
+    command = [sys.executable, "-m", "harness.cli", "replay", "--attach", "nobody", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (recorded.exists() and recorded.stat().st_size):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (4, "")
+    assert "the run did not come to its end; what it recorded until then was judged (exit 4)" in out
+    assert json.loads(report.read_text(encoding="utf-8"))["complete"] is False
+    assert not load(recorded).complete
