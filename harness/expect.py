@@ -6,7 +6,7 @@ Pure, like a check: it needs the scenario and its history. The runner asks it wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,16 @@ from harness.matching import Block, Ids, assigned, blocks, document_status, fits
 from harness.recorded import scenario_of
 from harness.scenario import Scenario, Step
 from harness.verdict import Outcome
+
+_NEEDS = {
+    "answer": "http",
+    "publish": "redis",
+    "notification": "stomp",
+    "refetch": "rest",
+    "document": "rest",
+    "feedback": "feedback",
+}
+"""What a run has to see, in the words of its `reach`, to say anything of an expectation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +63,15 @@ def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     requests, rag, actions: {name: [id, …]}}} before the first step, and `step` {do: verb, step: index, line: n} when a
     step begins; with `unproven: reason` for one that this run cannot play. An expectation looks at what happened since
     the last steps that did something began, up to the next such step. Each event accounts for one expectation. Order
-    counts among events of one kind, for two transports may be seen in either order.
+    counts among events of one kind, for two transports may be seen in either order. What the run cannot see is out of
+    its `reach`, and neither expected nor forbidden things are said of it.
     """
     ids = ids_of(history)
     found: list[Judged] = []
     impossible = next((event for event in history if event.kind == "step" and event.data.get("unproven")), None)
+    reach = frozenset(need for event in history if event.kind == "run" for need in event.data["reach"])
     for block in blocks(told, history):
-        found += _judged(block, ids, history, impossible)
+        found += _judged(block, ids, history, impossible, reach)
     return tuple(found)
 
 
@@ -103,7 +115,9 @@ def ids_of(history: Sequence[Event]) -> Ids:
     return next((event.data["ids"] for event in given), {})
 
 
-def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event | None) -> Iterator[Judged]:
+def _judged(
+    block: Block, ids: Ids, history: Sequence[Event], impossible: Event | None, reach: Collection[str]
+) -> Iterator[Judged]:
     matched = assigned(block, ids)
     taken = {event.seq for events in matched.values() for event in events}
     stops: list[tuple[Step, Stop]] = []
@@ -114,6 +128,8 @@ def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event 
                 yield Judged(step, "unproven", _words(step), seen=str(impossible.data["unproven"]))
             elif began is None:
                 yield Judged(step, "unproven", _words(step), seen="the run did not come as far as this step")
+            elif (need := _NEEDS[step.verb.rpartition(" ")[2]]) not in reach:
+                yield Judged(step, "unproven", _words(step), seen=f"out of reach: needs {need}")
             elif " no " in step.verb:
                 yield _nothing(block, step, ids, taken, history)
             elif step.verb == "expect document":

@@ -388,7 +388,7 @@ class Player:
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 
     async def _expect(self, step: Step) -> None:
-        """Waits until it is met, or no longer; then until all is quiet."""
+        """Waits until it is met, or no longer; then until all is quiet. What is out of reach is not waited for."""
         await quiet(self._recorder, self._pace.settle)
         await self._look(step)
         deadline, pause = self._clock.elapsed() + self._pace.patience, self._pace.tick
@@ -410,7 +410,7 @@ class Player:
         if not parts:
             return True
         judged = expect.judge(self._scenario, self._recorder.history())
-        return all(each.outcome == "kept" for each in judged if each.step.where in parts)
+        return all(each.outcome != "broken" for each in judged if each.step.where in parts)
 
 
 def _allocated(scenario: Scenario, run: str) -> Ids:
