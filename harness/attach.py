@@ -27,6 +27,7 @@ from harness.runner import SynapseSeat, described, quiet, simulated_synapse
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
 SETTLE = 0.2
+PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +140,34 @@ async def _asked(
 
 
 async def _stored(bus: Bus, session: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Of the requests of this session that are still stored, long after their ends, the last one that waits: by when
+    they were made, and where one of them does not say so, by how long they will stay."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for key in await bus.keys("hitl:request:*"):
         request = object_of(await bus.fetch(key) or "")
         if isinstance(request, dict) and request.get("sessionId") == session:
-            return key, request
-    return None
+            found.append((key, request))
+    found = [(key, request) for key, request in found if request.get("status") == PENDING] or found
+    made = {key: moment for key, request in found if (moment := _made(request)) is not None}
+    if len(made) == len(found):
+        return max(found, key=lambda each: made[each[0]], default=None)
+    stays = {key: await bus.expires_in(key) or 0 for key, _ in found}
+    return max(found, key=lambda each: stays[each[0]])
+
+
+def _made(request: Mapping[str, Any]) -> datetime | None:
+    """When, if it says so with an offset."""
+    try:
+        made = datetime.fromisoformat(str(request.get("createdAt")))
+    except ValueError:
+        return None
+    return None if made.tzinfo is None else made
 
 
 def _age(request: Mapping[str, Any], clock: Clock, hitl_timeout: float) -> float:
     """Seconds since it was made, as far as it says so; it cannot be older than what Aura waits."""
-    try:
-        made = datetime.fromisoformat(str(request.get("createdAt")))
-        age = (clock.now() - made).total_seconds()
-    except (ValueError, TypeError):
-        age = hitl_timeout
+    made = _made(request)
+    age = hitl_timeout if made is None else (clock.now() - made).total_seconds()
     return min(max(0.0, age), hitl_timeout)
 
 

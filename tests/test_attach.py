@@ -7,10 +7,13 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import redis
 from other_aura import UNESCAPED
 from test_live_replay import standing
 
@@ -141,3 +144,28 @@ def test_what_was_recorded_until_an_interruption_is_reported(real_redis: str, tm
     assert "the run did not come to its end; what it recorded until then was judged (exit 4)" in out
     assert json.loads(report.read_text(encoding="utf-8"))["complete"] is False
     assert not load(recorded).complete
+
+
+DEAD = [
+    {"requestId": "dead-1", "status": "pending", "createdAt": (datetime.now(UTC) - timedelta(minutes=9)).isoformat()},
+    {"requestId": "dead-2", "status": "approved", "createdAt": (datetime.now(UTC) + timedelta(minutes=9)).isoformat()},
+    {"requestId": "dead-3", "status": "pending", "createdAt": 1771000000},
+]
+
+
+@pytest.mark.parametrize("dead", [DEAD[:2], DEAD], ids=["by when they were made", "by how long they stay"])
+def test_of_the_requests_of_a_session_the_last_that_waits_is_answered(
+    dead: list[dict[str, Any]], real_redis: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What came of others stays stored for half an hour."""
+    session = "theirs-again"
+    keys = [f"hitl:request:{request['requestId']}" for request in dead]
+    with redis.Redis.from_url(real_redis) as client, standing(real_redis, tmp_path / "feedback.jsonl") as url:
+        for key, request in zip(keys, dead, strict=True):
+            client.set(key, json.dumps({**request, "sessionId": session, "context": {}}), ex=1000)
+        asked(url, session)
+        code = main(["replay", "--attach", session, "--redis", real_redis, "--hitl-timeout", "0.8"])
+        client.delete(*keys)
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert "kept     must   hitl.approve-recorded" in out
