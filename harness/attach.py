@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from harness.agreement import Agreement
 from harness.aura.hitl import channel_of
-from harness.bus import Bus, open_bus
+from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.clock import Clock, WallClock
 from harness.errors import HarnessError
 from harness.gate import SEATS, Settings
@@ -27,6 +27,7 @@ from harness.runner import SynapseSeat, described, quiet, simulated_synapse
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
 SETTLE = 0.2
+PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ async def attach(
 ) -> History:
     """`hitl_timeout` is how many seconds that Aura waits for an answer, `patience` how long it is waited for to ask.
 
-    Raises HarnessError where nobody asks in this session within that time.
+    An interrupted one keeps what it recorded, and is not `complete`. Raises HarnessError where nobody asks in this
+    session within that time.
     """
     clock = WallClock()
     recorder = Recorder(clock, out)
@@ -76,18 +78,24 @@ async def attach(
         seats = {**told["seats"], "aura": f"session {session}"}
         recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
         bus.leave_alone(lambda wire: any(mark in wire for mark in marks))
-        await bus.tap(recorder)
-        async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
-            question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
-            marks |= {question.request.encode(), question.case.encode()} - {b""}
-            seen = len(recorder)
-            await _answer(backend, question, answer)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS):
-                    await published(recorder, question.request, seen)
-            await quiet(recorder, SETTLE)
-            bus.must_have_listened()
-        recorder.record("step", {"do": FINISHED})
+        try:
+            await bus.tap(recorder)
+            async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
+                question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
+                marks |= {question.request.encode(), question.case.encode()} - {b""}
+                seen = len(recorder)
+                await _answer(backend, question, answer)
+                stop_if_cancelled()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(
+                        AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS
+                    ):
+                        await published(recorder, question.request, seen)
+                await quiet(recorder, SETTLE)
+                bus.must_have_listened()
+            recorder.record("step", {"do": FINISHED})
+        except asyncio.CancelledError:
+            recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 
@@ -106,6 +114,7 @@ async def _asked(
                 if listening:
                     break
                 began = looked
+                stop_if_cancelled()
                 await asyncio.sleep(LOOK_AGAIN)
     except TimeoutError as error:
         raise HarnessError(
@@ -131,20 +140,34 @@ async def _asked(
 
 
 async def _stored(bus: Bus, session: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Of the requests of this session that are still stored, long after their ends, the last one that waits: by when
+    they were made, and where one of them does not say so, by how long they will stay."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for key in await bus.keys("hitl:request:*"):
         request = object_of(await bus.fetch(key) or "")
         if isinstance(request, dict) and request.get("sessionId") == session:
-            return key, request
-    return None
+            found.append((key, request))
+    found = [(key, request) for key, request in found if request.get("status") == PENDING] or found
+    made = {key: moment for key, request in found if (moment := _made(request)) is not None}
+    if len(made) == len(found):
+        return max(found, key=lambda each: made[each[0]], default=None)
+    stays = {key: await bus.expires_in(key) or 0 for key, _ in found}
+    return max(found, key=lambda each: stays[each[0]])
+
+
+def _made(request: Mapping[str, Any]) -> datetime | None:
+    """When, if it says so with an offset."""
+    try:
+        made = datetime.fromisoformat(str(request.get("createdAt")))
+    except ValueError:
+        return None
+    return None if made.tzinfo is None else made
 
 
 def _age(request: Mapping[str, Any], clock: Clock, hitl_timeout: float) -> float:
     """Seconds since it was made, as far as it says so; it cannot be older than what Aura waits."""
-    try:
-        made = datetime.fromisoformat(str(request.get("createdAt")))
-        age = (clock.now() - made).total_seconds()
-    except (ValueError, TypeError):
-        age = hitl_timeout
+    made = _made(request)
+    age = hitl_timeout if made is None else (clock.now() - made).total_seconds()
     return min(max(0.0, age), hitl_timeout)
 
 

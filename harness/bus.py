@@ -589,6 +589,14 @@ class Bus:
                 seen.set_result(None)
 
 
+def stop_if_cancelled() -> None:
+    """For whoever asks Redis again and again: redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow a
+    cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def _about(channel: str, wire: bytes) -> dict[str, object]:
     if not channel.startswith(HITL_CHANNEL):
         return ids_of(wire)

@@ -6,7 +6,7 @@ Pure, like a check: it needs the scenario and its history. The runner asks it wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,16 @@ from harness.matching import Block, Ids, assigned, blocks, document_status, fits
 from harness.recorded import scenario_of
 from harness.scenario import Scenario, Step
 from harness.verdict import Outcome
+
+_NEEDS = {
+    "answer": "http",
+    "publish": "redis",
+    "notification": "stomp",
+    "refetch": "rest",
+    "document": "rest",
+    "feedback": "feedback",
+}
+"""What a run has to see, in the words of its `reach`, to say anything of an expectation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +63,44 @@ def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     requests, rag, actions: {name: [id, …]}}} before the first step, and `step` {do: verb, step: index, line: n} when a
     step begins; with `unproven: reason` for one that this run cannot play. An expectation looks at what happened since
     the last steps that did something began, up to the next such step. Each event accounts for one expectation. Order
-    counts among events of one kind, for two transports may be seen in either order.
+    counts among events of one kind, for two transports may be seen in either order. What the run cannot see is out of
+    its `reach`, and neither expected nor forbidden things are said of it.
     """
     ids = ids_of(history)
-    judged: list[Judged] = []
+    found: list[Judged] = []
     impossible = next((event for event in history if event.kind == "step" and event.data.get("unproven")), None)
+    reach = frozenset(need for event in history if event.kind == "run" for need in event.data["reach"])
     for block in blocks(told, history):
-        judged += _judged(block, ids, history, impossible)
-    return tuple(judged)
+        found += _judged(block, ids, history, impossible, reach)
+    return tuple(found)
 
 
 def rejudge(history: History) -> JudgedScenario | None:
     """The scenario that a history was recorded of, from its own text; None for one of something else.
 
-    In a history that was cut off, what did not come is unproven, and so is what must not come, unless a later step had
-    begun to do something. Raises UsageError for what no player can have written.
+    Raises UsageError for what no player can have written.
     """
     played = scenario_of(history)
-    if played is None:
-        return None
-    judged = judge(played, history)
+    return None if played is None else judged(played, history)
+
+
+def judged(told: Scenario, history: History) -> JudgedScenario:
+    """In a history that was cut off, what did not come is unproven, and so is what must not come, unless a later step
+    had begun to do something."""
+    found = judge(told, history)
     if not history.complete:
-        last = [block for block in blocks(played, history) if block.begun][-1:]
+        last = [block for block in blocks(told, history) if block.begun][-1:]
         going_on = {part.where for block in last for step in block.expecting for part in step.expectations}
-        judged = tuple(_perhaps_later(each, each.step.where in going_on) for each in judged)
-    return JudgedScenario(played, judged, history)
+        found = tuple(_perhaps_later(each, each.step.where in going_on) for each in found)
+    return JudgedScenario(told, found, history)
 
 
-def _perhaps_later(judged: Judged, going_on: bool) -> Judged:
+def _perhaps_later(found: Judged, going_on: bool) -> Judged:
     """What is said of an expectation whose run was cut off. `going_on` is whether it could still have come."""
-    forbids = " no " in judged.step.verb
-    if (judged.outcome == "broken" and not forbids) or (judged.outcome == "kept" and forbids and going_on):
-        return Judged(judged.step, "unproven", judged.expected, seen="the run was cut off")
-    return judged
+    forbids = " no " in found.step.verb
+    if (found.outcome == "broken" and not forbids) or (found.outcome == "kept" and forbids and going_on):
+        return Judged(found.step, "unproven", found.expected, seen="the run was cut off")
+    return found
 
 
 def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:
@@ -100,7 +115,9 @@ def ids_of(history: Sequence[Event]) -> Ids:
     return next((event.data["ids"] for event in given), {})
 
 
-def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event | None) -> Iterator[Judged]:
+def _judged(
+    block: Block, ids: Ids, history: Sequence[Event], impossible: Event | None, reach: Collection[str]
+) -> Iterator[Judged]:
     matched = assigned(block, ids)
     taken = {event.seq for events in matched.values() for event in events}
     stops: list[tuple[Step, Stop]] = []
@@ -111,6 +128,8 @@ def _judged(block: Block, ids: Ids, history: Sequence[Event], impossible: Event 
                 yield Judged(step, "unproven", _words(step), seen=str(impossible.data["unproven"]))
             elif began is None:
                 yield Judged(step, "unproven", _words(step), seen="the run did not come as far as this step")
+            elif (need := _NEEDS[step.verb.rpartition(" ")[2]]) not in reach:
+                yield Judged(step, "unproven", _words(step), seen=f"out of reach: needs {need}")
             elif " no " in step.verb:
                 yield _nothing(block, step, ids, taken, history)
             elif step.verb == "expect document":

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from harness import cases, messages, stories
 from harness.agreement import Agreement, Sample
 from harness.aura.settings import Settings as AuraSettings
-from harness.bus import Bus, open_bus
+from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.cases import DIRECT, RECORD_CALL, Call, Caller
 from harness.clock import Clock, Ids, WallClock
 from harness.errors import HarnessError
@@ -31,7 +31,7 @@ from harness.http import across_loops
 from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import Redaction
-from harness.runner import described, in_thread, quiet, stop_if_cancelled
+from harness.runner import described, in_thread, quiet
 from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
 from harness.synapse.settings import Settings as SynapseSettings

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from harness import expect, scenario
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import FAILED, Bus, Link
+from harness.bus import FAILED, Bus, Link, stop_if_cancelled
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
@@ -105,11 +105,13 @@ class Player:
             for index, step in enumerate(self._scenario.steps):
                 if self._impossible:
                     break
+                stop_if_cancelled()
                 if step.expects:
                     self._begin(index, step)
                     await self._expect(self._judged.steps[index])
                 else:
                     await self._do(index, step)
+            stop_if_cancelled()
             await asyncio.sleep(AFTERWARDS)
             await quiet(self._recorder, self._pace.settle)
 
@@ -391,7 +393,7 @@ class Player:
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 
     async def _expect(self, step: Step) -> None:
-        """Waits until it is met, or no longer; then until all is quiet."""
+        """Waits until it is met, or no longer; then until all is quiet. What is out of reach is not waited for."""
         await quiet(self._recorder, self._pace.settle)
         await self._look(step)
         deadline, pause = self._clock.elapsed() + self._pace.patience, self._pace.tick
@@ -413,7 +415,7 @@ class Player:
         if not parts:
             return True
         judged = expect.judge(self._judged, self._recorder.history())
-        return all(each.outcome == "kept" for each in judged if each.step.where in parts)
+        return all(each.outcome != "broken" for each in judged if each.step.where in parts)
 
 
 def _allocated(scenario: Scenario, run: str) -> Ids:

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +71,18 @@ class Played:
         return "broken" if "broken" in musts else self.judged.outcome
 
 
+Rounds = Sequence[Sequence[Played]]
+"""Each with the scenarios in their order."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what was played until then: whole stories, and at the end perhaps a part of one."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        super().__init__()
+        self.rounds = rounds
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """Under which scenarios are played.
@@ -103,7 +115,7 @@ def play_all(
     live seat cannot be worked with.
     """
     (played,) = play_rounds(agreement, scenarios, settings, conditions, rounds=1, out=out, told=told)
-    return played
+    return tuple(played)
 
 
 def play_rounds(
@@ -115,37 +127,55 @@ def play_rounds(
     rounds: int,
     out: IO[str] | None = None,
     told: Callable[[Played], None] = lambda played: None,
-) -> tuple[tuple[Played, ...], ...]:
-    """As `play_all`, so often. What is left behind at live systems is counted over all of them."""
+) -> Rounds:
+    """As `play_all`, so often. What is left behind at live systems is counted over all of them.
+
+    Raises Interrupted, with what was played until then, upon Ctrl-C.
+    """
     chosen = conditions or Conditions()
     played: list[Played] = []
     left = ACTIONS
-    for number in range(1, rounds + 1):
-        for scenario in scenarios:
-            leaves = _leaves(scenario)
-            bounded = chosen.targets.live and not chosen.allow_writes
-            refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
-            refused = refusal if bounded and leaves > left else ""
-            left -= 0 if refused else leaves
-            name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
-            kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
-            with kept_in.open("w", encoding="utf-8") if kept_in else nullcontext(out) as file:
-                played.append(_play(agreement, scenario, settings, chosen, file, prove=not played, refusal=refused))
-            told(played[-1])
-    size = len(scenarios)
-    return tuple(tuple(played[start : start + size]) for start in range(0, len(played), size))
+
+    def in_rounds() -> Rounds:
+        size = len(scenarios)
+        return tuple(tuple(played[start : start + size]) for start in range(0, len(played), size))
+
+    try:
+        for number in range(1, rounds + 1):
+            for scenario in scenarios:
+                leaves = _leaves(scenario)
+                bounded = chosen.targets.live and not chosen.allow_writes
+                refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
+                refused = refusal if bounded and leaves > left else ""
+                left -= 0 if refused else leaves
+                name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
+                kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
+                with kept_in.open("w", encoding="utf-8") if kept_in else nullcontext(out) as file:
+                    played.append(_play(agreement, scenario, settings, chosen, file, prove=not played, refusal=refused))
+                told(played[-1])
+                if not played[-1].history.complete:
+                    raise Interrupted(in_rounds())
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(in_rounds()) from stopped
+    return in_rounds()
 
 
-def worst(rounds: Sequence[Sequence[Played]], waived: Collection[str] = ()) -> tuple[Played, ...]:
+def by_scenario(rounds: Rounds) -> Iterator[tuple[Played, ...]]:
+    """Of each scenario its rounds; an interrupted last one has fewer scenarios."""
+    for place in range(len(rounds[0])):
+        yield tuple(played[place] for played in rounds if place < len(played))
+
+
+def worst(rounds: Rounds, waived: Collection[str] = ()) -> tuple[Played, ...]:
     """Of each scenario the round that went worst; the last of those that went alike."""
 
     def badness(played: Played) -> tuple[int, int]:
         return _BADNESS[played.outcome_without(waived)], _BADNESS[played.judged.outcome]
 
-    return tuple(max(reversed(several), key=badness) for several in zip(*rounds, strict=True))
+    return tuple(max(reversed(several), key=badness) for several in by_scenario(rounds))
 
 
-def differing(rounds: Sequence[Sequence[Played]]) -> tuple[str, ...]:
+def differing(rounds: Rounds) -> tuple[str, ...]:
     """The scenarios whose rounds did not write the same history, wall-clock stamps apart.
 
     Embedded and in virtual time there is nothing that they may differ by; on a real Redis they always do.
@@ -154,7 +184,9 @@ def differing(rounds: Sequence[Sequence[Played]]) -> tuple[str, ...]:
     def without_wall(history: History) -> list[object]:
         return [(event.seq, event.at, event.kind, event.seat, event.about, event.data) for event in history]
 
-    several = [[without_wall(played.history) for played in same] for same in zip(*rounds, strict=True)]
+    several = [
+        [without_wall(played.history) for played in same if played.history.complete] for same in by_scenario(rounds)
+    ]
     return tuple(
         played.scenario.name
         for played, histories in zip(rounds[0], several, strict=True)
@@ -186,7 +218,7 @@ def _play(
     run = _run(agreement, scenario, settings, conditions, out, prove=prove, refusal=refusal)
     history = virtual.run(run) if conditions.redis_url is None else asyncio.run(run)
     return Played(
-        judged=expect.rejudge(history) or JudgedScenario(scenario, expect.judge(scenario, history), history),
+        judged=expect.rejudge(history) or expect.judged(scenario, history),
         verdicts=judge(agreement, history),
         seconds=time.monotonic() - began,
     )
@@ -219,12 +251,15 @@ async def _run(
         told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
         recorder.record("run", told | (_described(targets) if targets.live else {}))
         up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
-        async with up as seats:
-            outage = _outage(seats, bus, conditions)
-            player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
-            await player.play()
-            bus.must_have_listened()
-        recorder.record("step", {"do": FINISHED})
+        try:
+            async with up as seats:
+                outage = _outage(seats, bus, conditions)
+                player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
+                await player.play()
+                bus.must_have_listened()
+            recorder.record("step", {"do": FINISHED})
+        except asyncio.CancelledError:
+            recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 

@@ -202,13 +202,6 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await done
 
 
-def stop_if_cancelled() -> None:
-    """redis-py waits by `asyncio.wait_for`, which in Python 3.11 can swallow a cancellation."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 class TappedStore(SqliteStore):
     """Records each row once it is saved."""
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+import redis
 from other_aura import UNESCAPED
 from test_live_replay import standing
 
+from harness.agreement import Agreement
+from harness.attach import Answer, attach
+from harness.aura.hitl import ApprovalRequest
+from harness.bus import Bus, open_bus
 from harness.cli import main
-from harness.history import load
+from harness.clock import WallClock
+from harness.gate import Settings
+from harness.history import Recorder, load
+from harness.live.triggers import Trigger, TriggeredAura
 
 
 def asked(url: str, session: str, case: str = "their-case-1") -> None:
@@ -66,3 +81,91 @@ def test_what_is_missing_is_named(
     given = [real_redis if each == "REAL" else each for each in arguments]
     assert main(["replay", "--attach", "nobody", *given]) == code
     assert text in capsys.readouterr().err
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once Redis was asked who listens; what asks swallows a cancellation, as redis-py does at times."""
+    asked = asyncio.Event()
+
+    async def listeners(bus: Bus, channel: str) -> int:
+        asked.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            return 0
+        raise AssertionError("nobody cancelled it")
+
+    monkeypatch.setattr(Bus, "listeners", listeners)
+    return asked
+
+
+def test_an_interruption_that_redis_swallows_ends_the_waiting(
+    agreed: Agreement, real_redis: str, deaf: asyncio.Event
+) -> None:
+    async def run() -> bool:
+        answer = Answer(approved=True)
+        work = attach(agreed, "nobody", answer, Settings(), real_redis, hitl_timeout=1, patience=60, command=())
+        task = asyncio.create_task(work)
+        await deaf.wait()
+        task.cancel()
+        async with asyncio.timeout(5):
+            history = await task
+        return history.complete
+
+    assert asyncio.run(run()) is False
+
+
+def test_so_it_does_where_a_trigger_makes_aura_ask(deaf: asyncio.Event) -> None:
+    async def run() -> None:
+        async with open_bus(None) as bus:
+            triggers = {"hitl": Trigger("hitl", "[triggers.hitl]", command=("true",))}
+            request = ApprovalRequest("r-1", "s-1", "u-1", "7", {})
+            task = asyncio.create_task(TriggeredAura(triggers, bus, Recorder(WallClock()), 1).ask(request))
+            await deaf.wait()
+            task.cancel()
+            async with asyncio.timeout(5):
+                await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run())
+
+
+def test_what_was_recorded_until_an_interruption_is_reported(real_redis: str, tmp_path: Path) -> None:
+    report, recorded = tmp_path / "report.json", tmp_path / "nobody.jsonl"
+    arguments = ["--redis", real_redis, "--patience", "60", "--report", f"json={report}", "--history", str(tmp_path)]
+    command = [sys.executable, "-m", "harness.cli", "replay", "--attach", "nobody", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (recorded.exists() and recorded.stat().st_size):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (4, "")
+    assert "the run did not come to its end; what it recorded until then was judged (exit 4)" in out
+    assert json.loads(report.read_text(encoding="utf-8"))["complete"] is False
+    assert not load(recorded).complete
+
+
+DEAD = [
+    {"requestId": "dead-1", "status": "pending", "createdAt": (datetime.now(UTC) - timedelta(minutes=9)).isoformat()},
+    {"requestId": "dead-2", "status": "approved", "createdAt": (datetime.now(UTC) + timedelta(minutes=9)).isoformat()},
+    {"requestId": "dead-3", "status": "pending", "createdAt": 1771000000},
+]
+
+
+@pytest.mark.parametrize("dead", [DEAD[:2], DEAD], ids=["by when they were made", "by how long they stay"])
+def test_of_the_requests_of_a_session_the_last_that_waits_is_answered(
+    dead: list[dict[str, Any]], real_redis: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What came of others stays stored for half an hour."""
+    session = "theirs-again"
+    keys = [f"hitl:request:{request['requestId']}" for request in dead]
+    with redis.Redis.from_url(real_redis) as client, standing(real_redis, tmp_path / "feedback.jsonl") as url:
+        for key, request in zip(keys, dead, strict=True):
+            client.set(key, json.dumps({**request, "sessionId": session, "context": {}}), ex=1000)
+        asked(url, session)
+        code = main(["replay", "--attach", session, "--redis", real_redis, "--hitl-timeout", "0.8"])
+        client.delete(*keys)
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert "kept     must   hitl.approve-recorded" in out

@@ -27,6 +27,7 @@ from expectations import (
     story,
 )
 from histories import (
+    REACH,
     feedback,
     history,
     published,
@@ -165,3 +166,18 @@ def test_a_history_of_anything_is_judged_without_an_accident() -> None:
     for told in scenario.load_all():
         begun = [begins(index) for index in range(len(told.steps))]
         assert judge(told, history(GIVEN_STEP, *[part for each in begun for part in (each, *odd)]))
+
+
+@pytest.mark.parametrize(
+    ("expectation", "need"),
+    [
+        ("expect feedback: {case: odd}", "feedback"),
+        ("expect no feedback: {case: other}", "feedback"),
+        ("expect notification: {case: odd}", "stomp"),
+        ("expect no refetch: colleague", "rest"),
+    ],
+)
+def test_what_a_run_cannot_see_is_out_of_its_reach(expectation: str, need: str) -> None:
+    told = story(APPROVE, expectation)
+    (found,) = judge(told, history(GIVEN_STEP, begins(0), *WHOLE, begins(1), reach=set(REACH) - {need}))
+    assert (found.outcome, found.seen, found.hop) == ("unproven", f"out of reach: needs {need}", "")

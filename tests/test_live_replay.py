@@ -19,9 +19,12 @@ from harness.agreement import Agreement
 from harness.cli import main
 from harness.gate import Settings
 from harness.live.aura import AuraTarget
+from harness.player import wall
 from harness.replay import Conditions, Played, play_all
 from harness.seats import Targets
 
+PATIENCE = wall(0.6).patience
+"""How long an expectation is waited for."""
 PLAYED = ("approve-by-signal", "reject-by-signal", "timeout", "signal-too-late", "high-raises-an-alert", "rag-failed")
 
 
@@ -52,11 +55,12 @@ def replayed(
     feedback: Path,
     *names: str,
     triggered: bool = True,
+    watched: bool = True,
     mistakes: tuple[str, ...] = (),
 ) -> dict[str, Played]:
     feedback.touch()
     with standing(redis_url, feedback, *mistakes) as url:
-        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback, hitl_timeout=0.6)
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback if watched else None, hitl_timeout=0.6)
         targets = Targets(aura=target, triggers=triggers(url) if triggered else {})
         stories = [scenario.load(path) for path in scenario.paths() if path.stem in names]
         conditions = Conditions(redis_url=redis_url, targets=targets)
@@ -97,6 +101,17 @@ def test_what_cannot_be_played_is_unproven_and_says_why(
     (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", name, triggered=False).values()
     assert one.outcome == "unproven"
     assert reason in {each.seen for each in one.expectations}
+
+
+def test_a_feedback_line_that_nobody_can_read_is_not_waited_for(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    feedback = tmp_path / "feedback.jsonl"
+    (one,) = replayed(agreed, real_redis, feedback, "approve-by-signal", watched=False).values()
+    unseen = {each.step.verb: each.seen for each in one.expectations if each.outcome != "kept"}
+    assert unseen == {"expect feedback": "out of reach: needs feedback"}
+    assert one.outcome == "unproven"
+    assert one.seconds < PATIENCE
 
 
 def test_what_several_rounds_leave_behind_is_counted_together_and_the_last_line_says_what_was_live(

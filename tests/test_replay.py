@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -19,7 +22,7 @@ from harness.cli import main
 from harness.expect import rejudge
 from harness.gate import Settings
 from harness.history import History, load_all
-from harness.replay import Conditions, Played, play_all
+from harness.replay import Conditions, Interrupted, Played, play_all, play_rounds
 from harness.scenario import Scenario
 from harness.verdict import merged
 
@@ -322,3 +325,61 @@ def test_a_story_that_was_interrupted_accuses_nobody(agreed: Agreement) -> None:
         judged = rejudge(History(one.history[:length]))
         assert judged is not None
         assert judged.outcome != "broken", length
+
+
+def test_an_interrupted_replay_reports_what_it_has(real_redis: str, tmp_path: Path) -> None:
+    path, second = tmp_path / "report.json", tmp_path / "timeout.jsonl"
+    arguments = ["replay", "rag-finished", "timeout", "rag-failed", "--redis", real_redis, "--timeout", "60"]
+    files = ["--history", str(tmp_path), "--report", f"json={path}"]
+    command = [sys.executable, "-m", "harness.cli", *arguments, *files]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        while not (second.exists() and '"waiting"' in second.read_text(encoding="utf-8")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (4, "")
+    assert first.startswith("kept     rag-finished")
+    *_, told, last = out.splitlines()
+    assert told == "interrupted in scenario 2 of 3; what was recorded was judged"
+    assert last.startswith("1 of 3 scenarios kept (exit 4); ")
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert (report["complete"], report["exit_code"]) == (False, 4)
+    assert [(each["name"], each["outcome"]) for each in report["scenarios"]] == [
+        ("rag-finished", "kept"),
+        ("timeout", "unproven"),
+    ]
+
+
+def test_an_interruption_between_two_scenarios_keeps_the_first(agreed: Agreement) -> None:
+    """Whoever does not catch it is interrupted, as by any Ctrl-C."""
+
+    def told(one: Played) -> None:
+        raise KeyboardInterrupt
+
+    assert issubclass(Interrupted, KeyboardInterrupt)
+    with pytest.raises(Interrupted) as stopped:
+        play_rounds(agreed, [BY_NAME["rag-finished"], BY_NAME["rag-failed"]], Settings(), rounds=2, told=told)
+    assert [[each.scenario.name for each in played] for played in stopped.value.rounds] == [["rag-finished"]]
+
+
+def test_an_interrupted_round_is_no_other_history(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was played before it is still compared."""
+    publish, calls = Publishers.rag_finished, 0
+
+    async def interrupting(publishers: Publishers, document: str, chunks: int, succeeded: bool) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            signal.raise_signal(signal.SIGINT)
+        await publish(publishers, document, chunks, succeeded)
+
+    monkeypatch.setattr(Publishers, "rag_finished", interrupting)
+    assert main(["replay", "rag-finished", "--repeat", "4"]) == 4
+    *_, compared, told, last = capsys.readouterr().out.splitlines()
+    assert compared == "3 rounds, and every time the same histories, wall-clock stamps apart"
+    assert told == "interrupted in scenario 3 of 4; what was recorded was judged"
+    assert last.startswith("0 of 1 scenarios kept (exit 4)")

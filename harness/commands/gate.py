@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from harness.commands.judging import (
@@ -52,7 +53,7 @@ def add(commands: object) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from harness import gate
+    from harness import gate, replay
     from harness.report import terminal
     from harness.report.progress import Progress
     from harness.seats import Targets
@@ -80,14 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         history = runner.run(gate.run(agreement, options, settings, out=out, began=header, progress=progress))
         self_test = history.complete and not targets.live
-        played = _stories(agreement, settings, options, out, progress) if self_test else ()
+        try:
+            played, interrupted = _stories(agreement, settings, options, out, progress) if self_test else (), False
+        except replay.Interrupted as stopped:
+            played, interrupted = [each for round in stopped.rounds for each in round], True
     histories = [history, *(each.history for each in played)]
-    return present(arguments, judged(agreement, histories, [each.judged for each in played], required, waivers))
+    stories = [each.judged for each in played]
+    return present(arguments, judged(agreement, histories, stories, required, waivers, interrupted=interrupted))
 
 
 def _stories(
     agreement: Agreement, settings: Settings, options: Options, out: IO[str] | None, progress: Progress
-) -> tuple[Played, ...]:
+) -> Sequence[Played]:
     """Every scenario, in virtual time on Redis of its own, whatever the run before was on."""
     from harness import replay, scenario
 

@@ -69,6 +69,8 @@ def judged(
     scenarios: Sequence[JudgedScenario],
     required: frozenset[str],
     waivers: Sequence[Waiver] = (),
+    *,
+    interrupted: bool = False,
 ) -> Report:
     """Histories of scenarios alone need not prove every clause."""
     from harness.checks import judge
@@ -83,6 +85,7 @@ def judged(
         waivers=waivers,
         whole=len(histories) > len(scenarios),
         today=today(),
+        interrupted=interrupted,
     )
 
 
@@ -97,16 +100,18 @@ def reported(
     waivers: Sequence[Waiver] = (),
     whole: bool = True,
     differing: Sequence[str] = (),
+    interrupted: bool = False,
 ) -> Report:
     """What verdicts and the outcomes of scenarios mean, once the waivers are applied.
 
     `differing` are scenarios that could not be repeated: without anything broken, that is a run that could not work.
+    `interrupted` is one of which scenarios are missing, whatever became of the others.
     """
     from harness.report import Report
     from harness.verdict import exit_code
     from harness.waivers import apply
 
-    complete = all(history.complete for history in histories)
+    complete = not interrupted and all(history.complete for history in histories)
     # A part of a run may keep what the whole breaks.
     waived = apply(waivers, verdicts, today, complete=complete and whole)
     code = exit_code(verdicts, required, scenarios=outcomes, whole=whole, waived=waived.clauses)

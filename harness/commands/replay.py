@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from harness.redis_server import RedisServer
-    from harness.replay import Played
+    from harness.replay import Played, Rounds
     from harness.report import Report
     from harness.scenario import Scenario
     from harness.waivers import Waiver
@@ -176,20 +176,29 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         folder=arguments.history,
         command=command,
     )
-    rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
+    try:
+        rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
+        interrupted = False
+    except replay.Interrupted as stopped:
+        if not stopped.rounds:
+            raise
+        rounds, interrupted = stopped.rounds, True
     shown = replay.worst(rounds, waived)
     differing = replay.differing(rounds) if configured.redis_url is None else ()
-    report = _report_of(shown, [each for played in rounds for each in played], waivers, day, differing)
+    report = _report_of(shown, [each for played in rounds for each in played], waivers, day, differing, interrupted)
     if arguments.timeline_to is not None:
         from harness.report.picture import timeline_html
 
         arguments.timeline_to.write_text(timeline_html(shown[0].history, shown[0].scenario.title), encoding="utf-8")
     if report.waived or report.faults:
         terminal.show(console, terminal.waivers(report), on_one_line=True)
-    if arguments.repeat > 1:
+    if len(rounds) > 1:
         print("\n".join(_compared(rounds, waived, None if configured.redis_url else differing)))
+    if interrupted:
+        number = sum(map(len, rounds))
+        print(f"interrupted in scenario {number} of {len(scenarios) * arguments.repeat}; what was recorded was judged")
     kept = sum(each.outcome_without(waived) == "kept" for each in shown)
-    print(f"{kept} of {len(shown)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
+    print(f"{kept} of {len(scenarios)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
     write(arguments, report)
     return report.exit_code
 
@@ -291,6 +300,7 @@ def _report_of(
     waivers: Sequence[Waiver],
     today: date,
     differing: Sequence[str],
+    interrupted: bool,
 ) -> Report:
     """The verdicts and outcomes of every round, and of each scenario the round to show."""
     from harness.verdict import merged
@@ -305,19 +315,21 @@ def _report_of(
         whole=False,
         today=today,
         differing=differing,
+        interrupted=interrupted,
     )
 
 
-def _compared(
-    rounds: Sequence[Sequence[Played]], waived: Collection[str], differing: Collection[str] | None
-) -> Sequence[str]:
-    """A line for each scenario that did not go alike every time. Where time is the wall's, `differing` is None, and
-    only outcomes are compared: no history is like another."""
+def _compared(rounds: Rounds, waived: Collection[str], differing: Collection[str] | None) -> Sequence[str]:
+    """A line for each scenario that did not go alike every time it came to its end. Where time is the wall's,
+    `differing` is None, and only outcomes are compared: no history is like another."""
     from collections import Counter
 
+    from harness.replay import by_scenario
+
     lines = []
-    for several in zip(*rounds, strict=True):
-        name, times = several[0].scenario.name, f"{len(several)} rounds"
+    for played in by_scenario(rounds):
+        several = [each for each in played if each.history.complete]
+        name, times = played[0].scenario.name, f"{len(several)} rounds"
         outcomes = Counter(each.outcome_without(waived) for each in several)
         if len(outcomes) > 1:
             counted = ", ".join(f"{outcome} in {number}" for outcome, number in sorted(outcomes.items()))

@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
-from harness.bus import Bus
+from harness.bus import Bus, stop_if_cancelled
 from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.live.address import shown
@@ -173,6 +173,7 @@ class TriggeredAura:
                     if listening:
                         break
                     before = looked
+                    stop_if_cancelled()
                     await asyncio.sleep(LOOK_AGAIN)
         except TimeoutError as error:
             where = self._triggers["hitl"].where
