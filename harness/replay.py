@@ -144,9 +144,7 @@ def play_rounds(
         for number in range(1, rounds + 1):
             for scenario in scenarios:
                 leaves = _leaves(scenario)
-                bounded = chosen.targets.live and not chosen.allow_writes
-                refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
-                refused = refusal if bounded and leaves > left else ""
+                refused = _refusal(scenario, chosen, leaves, left)
                 left -= 0 if refused else leaves
                 name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
                 kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
@@ -192,6 +190,19 @@ def differing(rounds: Rounds) -> tuple[str, ...]:
         for played, histories in zip(rounds[0], several, strict=True)
         if any(each != histories[0] for each in histories)
     )
+
+
+def _refusal(scenario: Scenario, conditions: Conditions, leaves: int, left: int) -> str:
+    """Why it must not be played; empty where it may."""
+    waits = any(step.verb == "wait" and step.arguments["for"].timeouts for step in scenario.steps)
+    if waits and not conditions.targets.knows_timeout:
+        return (
+            "how long the live Aura waits for an answer is not known; give --hitl-timeout S, or let [triggers.hitl] "
+            "pass on {timeout}"
+        )
+    if conditions.targets.live and not conditions.allow_writes and leaves > left:
+        return f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
+    return ""
 
 
 def _leaves(scenario: Scenario) -> int:
@@ -266,8 +277,8 @@ async def _run(
 def _pace(settings: Settings, conditions: Conditions) -> Pace:
     if conditions.redis_url is None:
         return dataclasses.replace(VIRTUAL, timeout=settings.aura.hitl_timeout_seconds)
-    aura = conditions.targets.aura
-    return wall(conditions.timeout if aura is None else aura.hitl_timeout)
+    targets = conditions.targets
+    return wall(conditions.timeout if targets.aura is None else targets.waits)
 
 
 def _described(targets: Targets) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from harness.agreement import Agreement
 from harness.cli import main
 from harness.gate import Settings
 from harness.live.aura import AuraTarget
+from harness.live.triggers import Trigger
 from harness.player import wall
 from harness.replay import Conditions, Played, play_all
 from harness.seats import Targets
@@ -56,11 +57,12 @@ def replayed(
     *names: str,
     triggered: bool = True,
     watched: bool = True,
+    timeout: float | None = 0.6,
     mistakes: tuple[str, ...] = (),
 ) -> dict[str, Played]:
     feedback.touch()
     with standing(redis_url, feedback, *mistakes) as url:
-        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback if watched else None, hitl_timeout=0.6)
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback if watched else None, hitl_timeout=timeout)
         targets = Targets(aura=target, triggers=triggers(url) if triggered else {})
         stories = [scenario.load(path) for path in scenario.paths() if path.stem in names]
         conditions = Conditions(redis_url=redis_url, targets=targets)
@@ -101,6 +103,18 @@ def test_what_cannot_be_played_is_unproven_and_says_why(
     (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", name, triggered=False).values()
     assert one.outcome == "unproven"
     assert reason in {each.seen for each in one.expectations}
+
+
+def test_a_story_of_the_timeout_is_left_out_where_nobody_knows_it(
+    agreed: Agreement, real_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Trigger("hitl", "harness.toml: [triggers.hitl]", command=("true",))
+    monkeypatch.setattr("test_live_replay.triggers", lambda url: {"hitl": ask})
+    (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", "timeout", timeout=None).values()
+    (seen,) = {each.seen for each in one.expectations}
+    assert one.outcome == "unproven"
+    assert seen.startswith("how long the live Aura waits for an answer is not known; give --hitl-timeout S")
+    assert not one.history.of("hitl_request")
 
 
 def test_a_feedback_line_that_nobody_can_read_is_not_waited_for(

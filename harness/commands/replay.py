@@ -215,7 +215,11 @@ def _attach(arguments: argparse.Namespace) -> int:
             f"--attach {arguments.attach}: give the Redis that the Aura uses, --redis URL (HARNESS_REDIS_URL)"
         )
     answer = Answer({"approve": True, "reject": False}.get(arguments.answer), arguments.user, arguments.reason)
-    timeout = arguments.hitl_timeout or 5.0
+    if answer.approved is None and configured.hitl_timeout is None:
+        raise UsageError(
+            f"--attach {arguments.attach} --answer none: say how long that Aura waits for an answer, --hitl-timeout S "
+            "(hitl_timeout in [aura] of harness.toml)"
+        )
     command = ("aura-harness", "replay", "--attach", arguments.attach, "--answer", arguments.answer)
     path = arguments.history / f"{arguments.attach}.jsonl" if arguments.history else None
     with opened(path) as out, asyncio.Runner() as runner:
@@ -226,7 +230,7 @@ def _attach(arguments: argparse.Namespace) -> int:
                 answer,
                 Settings.from_environment(os.environ),
                 configured.redis_url,
-                hitl_timeout=timeout,
+                hitl_timeout=configured.hitl_timeout,
                 patience=arguments.patience or ATTACHING,
                 command=command,
                 out=out,
