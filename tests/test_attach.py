@@ -186,3 +186,13 @@ def test_how_long_aura_waits_is_taken_from_the_file_or_not_judged(
     assert code == 0, out
     assert f"kept     must   hitl.{'timeout' if answer == 'none' else 'approve'}-recorded" in out
     assert ("hitl.deadline" in out) is (answer == "none")
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    ["approve-by-api", "--repeat=3", "--timeline", "--aura-feedback=log.jsonl", "--timeout=3", "--allow-writes"],
+)
+def test_what_attaching_does_not_heed_is_refused(ignored: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--attach", "theirs", "--redis", "redis://127.0.0.1:1", ignored]) == 2
+    option = ignored.partition("=")[0]
+    assert f"--attach theirs: it plays no scenario; leave out {option}" in capsys.readouterr().err

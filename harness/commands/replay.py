@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 ATTACHING = 60.0
 """Seconds in which a test has to ask in the session that was attached to."""
+REPUBLISHED = ("recorded", "redis", "speed")
+ATTACHED = frozenset(
+    "attach answer user reason redis hitl_timeout patience config contracts history report waivers redact".split()
+)
+"""The options that are heeded where no scenario is played."""
 OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
 EXIT_CODES = """exit codes:
@@ -207,7 +212,9 @@ def _attach(arguments: argparse.Namespace) -> int:
     from harness.checks import judge
     from harness.gate import Settings
 
+    _must_only(arguments, f"--attach {arguments.attach}", ATTACHED)
     agreement = load_agreement(arguments)
+    must_differ(arguments)
     waivers = loaded_waivers(arguments, agreement)
     configured = configuration(arguments)
     if configured.redis_url is None or configured.redis_url == OWN_REDIS:
@@ -250,7 +257,9 @@ def _republish(arguments: argparse.Namespace) -> int:
     from harness.report.progress import Progress
     from harness.republish import Message, messages, republish
 
-    _must_only_publish(arguments)
+    _must_only(arguments, f"--from {arguments.recorded}", REPUBLISHED)
+    if arguments.redis is None:
+        raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
     speed = 1.0 if arguments.speed is None else arguments.speed
     histories = load_all(arguments.recorded)
     found = [each for each in map(messages, histories) if each]
@@ -286,15 +295,13 @@ def _counted(messages: int) -> str:
     return f"{messages} message{'' if messages == 1 else 's'}"
 
 
-def _must_only_publish(arguments: argparse.Namespace) -> None:
-    """`--from` plays nothing, so nothing that is said about playing may be lost silently."""
+def _must_only(arguments: argparse.Namespace, what: str, heeded: Collection[str]) -> None:
+    """What plays no scenario heeds a few options, and nothing else that is said may be lost silently."""
     default: Callable[[str], Any] = arguments.parser.get_default
     changed = {name for name, value in vars(arguments).items() if value != [] and value != default(name)}
-    for name in sorted(changed - {"recorded", "redis", "speed", "parser"}):
+    for name in sorted(changed - {*heeded, "parser"}):
         shown = " ".join(arguments.scenarios) if name == "scenarios" else f"--{name.replace('_', '-')}"
-        raise UsageError(f"--from {arguments.recorded}: it plays no scenario; leave out {shown}")
-    if arguments.redis is None:
-        raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
+        raise UsageError(f"{what}: it plays no scenario; leave out {shown}")
 
 
 def _report_of(
