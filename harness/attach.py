@@ -95,8 +95,10 @@ async def attach(
                         await published(recorder, question.request, seen)
                 await quiet(recorder, SETTLE)
                 bus.must_have_listened()
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from harness.errors import HarnessError, UsageError
-from harness.history import Recorder, encode, ids_of
+from harness.history import LEFT_ALONE, Recorder, encode, ids_of
 
 HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
@@ -310,7 +310,7 @@ class Bus:
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
-        self._ours: Callable[[bytes], bool] = lambda wire: True
+        self._ours: Callable[[bytes], bool] | None = None
         self._before: Callable[[], None] = lambda: None
         self.foreign = 0
         """How many messages of others the tap has left alone."""
@@ -425,6 +425,11 @@ class Bus:
         """Of what is not published through this bus, record only what is `ours`. `before` is called before each message
         on a workbench channel is recorded."""
         self._ours, self._before = ours, before
+
+    def tell_foreign(self, recorder: Recorder) -> None:
+        """At the end of a run, how many messages of others were left alone, where any would have been."""
+        if self._ours is not None:
+            recorder.record("step", {"do": LEFT_ALONE, "messages": self.foreign})
 
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
@@ -562,7 +567,7 @@ class Bus:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
             waiting = self._announced.get((channel, wire))
             seat, began, seen = waiting.popleft() if waiting else (None, recorder.elapsed(), None)
-            if seat is None and not self._ours(wire):
+            if seat is None and self._ours is not None and not self._ours(wire):
                 self.foreign += 1
                 continue
             kind = "hitl_signal" if channel.startswith(HITL_CHANNEL) else "published"

@@ -113,8 +113,10 @@ async def run(
                 caller = _caller(options.targets, settings, clock)
                 await Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
                 bus.must_have_listened()
-            recorder.record("step", {"do": FINISHED, **({"foreign": bus.foreign} if options.targets.live else {})})
+            bus.tell_foreign(recorder)
+            recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
