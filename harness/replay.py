@@ -33,6 +33,7 @@ SEATS = ("aura", "synapse", "workbench")
 REACH = (*gate.REACH, "trigger:action")
 ACTIONS = 20
 """How many actions a replay leaves behind at a live Aura, unless more are allowed."""
+MOST_TELLING = ("approve-by-signal", "reject-by-signal", "timeout", "approve-by-api", "reject-by-api")
 _BADNESS: Mapping[Outcome, int] = {"kept": 0, "unproven": 1, "broken": 2}
 
 
@@ -134,7 +135,7 @@ def play_rounds(
     """
     chosen = conditions or Conditions()
     played: list[Played] = []
-    left = ACTIONS
+    refusals, _ = _allotted(scenarios, chosen, rounds)
 
     def in_rounds() -> Rounds:
         size = len(scenarios)
@@ -143,9 +144,7 @@ def play_rounds(
     try:
         for number in range(1, rounds + 1):
             for scenario in scenarios:
-                leaves = _leaves(scenario)
-                refused = _refusal(scenario, chosen, leaves, left)
-                left -= 0 if refused else leaves
+                refused = refusals[len(played)]
                 name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
                 kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
                 with kept_in.open("w", encoding="utf-8") if kept_in else nullcontext(out) as file:
@@ -190,6 +189,33 @@ def differing(rounds: Rounds) -> tuple[str, ...]:
         for played, histories in zip(rounds[0], several, strict=True)
         if any(each != histories[0] for each in histories)
     )
+
+
+def leaves_behind(scenarios: Sequence[Scenario], conditions: Conditions, rounds: int) -> str:
+    """What stays behind on live systems, in words; empty where all is simulated."""
+    if not conditions.targets.live:
+        return ""
+    _, actions = _allotted(scenarios, conditions, rounds)
+    more = "" if conditions.allow_writes else f", of {ACTIONS} that are allowed (more with --allow-writes)"
+    return f"at most {actions} actions{more}, and their notifications; ids begin with r{conditions.seed}-"
+
+
+def most_telling_first(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
+    """Where not all of them may leave something behind, an approval, a rejection and a timeout do."""
+    places = {name: place for place, name in enumerate(MOST_TELLING)}
+    return tuple(sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(places))))
+
+
+def _allotted(scenarios: Sequence[Scenario], conditions: Conditions, rounds: int) -> tuple[list[str], int]:
+    """Of every scenario of every round why it must not be played, empty where it may; and how many actions are left
+    behind in all, with the one by which a live Aura is proven to be there."""
+    refusals = []
+    actions = 0 if conditions.targets.aura is None else 1
+    for scenario in (*scenarios,) * rounds:
+        leaves = _leaves(scenario)
+        refusals.append(_refusal(scenario, conditions, leaves, ACTIONS - actions))
+        actions += 0 if refusals[-1] else leaves
+    return refusals, actions
 
 
 def _refusal(scenario: Scenario, conditions: Conditions, leaves: int, left: int) -> str:
@@ -268,8 +294,10 @@ async def _run(
                 player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
                 await player.play()
                 bus.must_have_listened()
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 

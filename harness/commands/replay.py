@@ -151,6 +151,8 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     console = terminal.console()
     configured = configuration(arguments)
     targets = Targets(configured.aura, configured.synapse, configured.triggers)
+    if targets.live and not arguments.scenarios and not arguments.allow_writes:
+        scenarios = replay.most_telling_first(scenarios)
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
 
     def told(played: replay.Played) -> None:
@@ -180,6 +182,8 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         folder=arguments.history,
         command=command,
     )
+    if leaves := replay.leaves_behind(scenarios, conditions, arguments.repeat):
+        print(f"leaves    {leaves}", flush=True)
     try:
         rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
         interrupted = False
@@ -201,6 +205,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     if interrupted:
         number = sum(map(len, rounds))
         print(f"interrupted in scenario {number} of {len(scenarios) * arguments.repeat}; what was recorded was judged")
+    terminal.show(console, terminal.left_alone(report), on_one_line=True)
     kept = sum(each.outcome_without(waived) == "kept" for each in shown)
     print(f"{kept} of {len(scenarios)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
     write(arguments, report)
