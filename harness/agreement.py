@@ -18,7 +18,7 @@ from harness.located import load as load_file
 SEATS = ("aura", "synapse", "workbench")
 LEVELS = ("must", "should")
 TRIGGERS = ("trigger:detect", "trigger:rag", "trigger:hitl", "trigger:action")
-NEEDS = ("http", "redis", "stomp", "rest", "feedback", "fault", *TRIGGERS)
+NEEDS = ("http", "redis", "stomp", "rest", "feedback", "fault", "hitl-timeout", *TRIGGERS)
 
 CLAUSES, OPENAPI, ASYNCAPI, MAPPING = "clauses.yaml", "openapi.yaml", "asyncapi.yaml", "mapping.yaml"
 SAMPLES = "samples/index.yaml"

@@ -26,6 +26,7 @@ from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
 from harness.runner import SynapseSeat, described, quiet, simulated_synapse
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
+TIMEOUT = "hitl-timeout"
 SETTLE = 0.2
 PENDING = "pending"
 
@@ -59,12 +60,13 @@ async def attach(
     settings: Settings,
     redis_url: str,
     *,
-    hitl_timeout: float,
+    hitl_timeout: float | None,
     patience: float,
     command: tuple[str, ...],
     out: IO[str] | None = None,
 ) -> History:
-    """`hitl_timeout` is how many seconds that Aura waits for an answer, `patience` how long it is waited for to ask.
+    """`hitl_timeout` is how many seconds that Aura waits for an answer, if that is known; it has to be where nobody
+    answers. `patience` is how long it is waited for to ask.
 
     An interrupted one keeps what it recorded, and is not `complete`. Raises HarnessError where nobody asks in this
     session within that time.
@@ -74,7 +76,8 @@ async def attach(
     marks = {session.encode()}
     synapse = dataclasses.replace(settings.synapse, action_follow_up="signal")
     async with open_bus(redis_url) as bus:
-        told = described(agreement, bus, 1, SEATS, REACH, command, time="wall")
+        reach = (*REACH, *([] if hitl_timeout is None else [TIMEOUT]))
+        told = described(agreement, bus, 1, SEATS, reach, command, time="wall")
         seats = {**told["seats"], "aura": f"session {session}"}
         recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
         bus.leave_alone(lambda wire: any(mark in wire for mark in marks))
@@ -86,21 +89,22 @@ async def attach(
                 seen = len(recorder)
                 await _answer(backend, question, answer)
                 stop_if_cancelled()
+                until = AFTERWARDS if answer.approved is not None else AFTERWARDS + (hitl_timeout or 0.0)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(
-                        AFTERWARDS if answer.approved is not None else hitl_timeout + AFTERWARDS
-                    ):
+                    async with asyncio.timeout(until):
                         await published(recorder, question.request, seen)
                 await quiet(recorder, SETTLE)
                 bus.must_have_listened()
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 
 async def _asked(
-    bus: Bus, recorder: Recorder, clock: Clock, session: str, hitl_timeout: float, patience: float
+    bus: Bus, recorder: Recorder, clock: Clock, session: str, hitl_timeout: float | None, patience: float
 ) -> _Question:
     """Returns when Aura listens for the answer. Who listens is looked at before what is stored."""
     channel = channel_of(session)
@@ -133,7 +137,8 @@ async def _asked(
         "hitl_request", {"do": "stored", "key": key, "ttl": ttl, "request": request}, seat="aura", about=about
     )
     # Whoever listened before the first look may have begun to right after the request was made.
-    began = looked - _age(request, clock, hitl_timeout) if began is None else began
+    if began is None:
+        began = looked - (0.0 if hitl_timeout is None else _age(request, clock, hitl_timeout))
     data = {"do": "waiting", "channel": channel, "timeout": hitl_timeout, "began": began}
     recorder.record("hitl_request", data, seat="aura", about=about)
     return question

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from harness.errors import HarnessError, UsageError
-from harness.history import Recorder, encode, ids_of
+from harness.history import LEFT_ALONE, Recorder, encode, ids_of
 
 HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
@@ -316,7 +316,7 @@ class Bus:
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
-        self._ours: Callable[[bytes], bool] = lambda wire: True
+        self._ours: Callable[[bytes], bool] | None = None
         self._sent: set[tuple[str, bytes]] = set()
         """What was published through this bus and is not `ours` by itself."""
         self._before: Callable[[], None] = lambda: None
@@ -436,6 +436,11 @@ class Bus:
         is called before each message on a workbench channel is recorded."""
         self._ours, self._before = ours, before
 
+    def tell_foreign(self, recorder: Recorder) -> None:
+        """At the end of a run, how many messages of others were left alone, where any would have been."""
+        if self._ours is not None:
+            recorder.record("step", {"do": LEFT_ALONE, "messages": self.foreign})
+
     async def tap(self, recorder: Recorder) -> None:
         """Record every message on the channels of the agreement from now on."""
         self._recorder = recorder
@@ -538,7 +543,7 @@ class Bus:
             self._recorder.record("fault", {"do": EMPTIED}, seat="redis")
 
     def _is_ours(self, channel: str, wire: bytes) -> bool:
-        return self._ours(wire) or (channel, wire) in self._sent
+        return self._ours is None or self._ours(wire) or (channel, wire) in self._sent
 
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
         self._must_serve()
@@ -548,7 +553,7 @@ class Bus:
     @contextlib.asynccontextmanager
     async def _announced_to_tap(self, seat: str, channel: str, wire: bytes) -> AsyncIterator[None]:
         """Left when the tap has seen what was published within."""
-        if not self._ours(wire):
+        if self._ours is not None and not self._ours(wire):
             self._sent.add((channel, wire))
         recorder = self._recorder
         if recorder is None or self._task is None or self._task.done() or not channel.startswith(_PREFIXES):

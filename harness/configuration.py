@@ -56,6 +56,8 @@ class Configuration:
     aura: AuraTarget | None = None
     synapse: SynapseTarget | None = None
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    hitl_timeout: float | None = None
+    """Of whatever Aura it is, also of one that is reached through Redis only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,12 @@ def read(asked: Asked, environment: Mapping[str, str]) -> Configuration:
         aura=_aura(aura, where) if "url" in aura else None,
         synapse=_synapse(synapse, where) if "url" in synapse else None,
         triggers=_triggers(told.get("triggers", {}), where),
+        hitl_timeout=_seconds(aura.get("hitl_timeout")),
     )
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _aura(told: Mapping[str, Any], where: str) -> AuraTarget:
         patience=float(told.get("timeout", 5.0)),
         verify=told.get("verify", True),
         feedback=Path(told["feedback"]) if "feedback" in told else None,
-        hitl_timeout=float(told.get("hitl_timeout", 5.0)),
+        hitl_timeout=_seconds(told.get("hitl_timeout")),
     )
 
 

@@ -113,8 +113,10 @@ async def run(
                 caller = _caller(options.targets, settings, clock)
                 await Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
                 bus.must_have_listened()
-            recorder.record("step", {"do": FINISHED, **({"foreign": bus.foreign} if options.targets.live else {})})
+            bus.tell_foreign(recorder)
+            recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
@@ -167,7 +169,8 @@ class Gate:
         if about_aura and "rag" in targets.causes:
             await self._phase("RAG runs", count, traffic.rag_runs(count), self._rag)
         if self._asks() and "hitl" in targets.causes and "approvals" not in without:
-            told = list((stories.approval_stories if whole else stories.representative)(ids, self._patience))
+            every_story = (stories.approval_stories if whole else stories.representative)(ids, self._patience)
+            told = [story for story in every_story if targets.knows_timeout or not story.until_timeout]
             await self._phase("approvals", 1, [told], self._approvals)
         if "messages" not in without and (targets.aura is None or targets.synapse is not None):
             of_each = max(1, count // 5)
@@ -183,8 +186,8 @@ class Gate:
 
     @property
     def _patience(self) -> float:
-        aura = self.options.targets.aura
-        return self.options.patience if aura is None else aura.hitl_timeout
+        targets = self.options.targets
+        return self.options.patience if targets.aura is None else targets.waits
 
     def _asks(self) -> bool:
         """Beside a live consumer it shows nothing of it how the simulated Aura asks."""

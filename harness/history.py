@@ -16,6 +16,8 @@ from harness.errors import UsageError
 KINDS = frozenset(
     "run http published hitl_request hitl_signal feedback stored broadcast refetch fault step fuzz".split()
 )
+LEFT_ALONE = "left-alone"
+"""The step in which a tap of live systems tells how many messages or notifications of others it saw and left alone."""
 FINISHED = "finished"
 """What the last step of a run that came to its end does."""
 _OF_A_RUN = {"seats": dict, "reach": list, "command": list, "redis": str, "harness": str, "agreement": str, "seed": int}

@@ -33,6 +33,7 @@ SEATS = ("aura", "synapse", "workbench")
 REACH = (*gate.REACH, "trigger:action")
 ACTIONS = 20
 """How many actions a replay leaves behind at a live Aura, unless more are allowed."""
+MOST_TELLING = ("approve-by-signal", "reject-by-signal", "timeout", "approve-by-api", "reject-by-api")
 _BADNESS: Mapping[Outcome, int] = {"kept": 0, "unproven": 1, "broken": 2}
 
 
@@ -134,7 +135,7 @@ def play_rounds(
     """
     chosen = conditions or Conditions()
     played: list[Played] = []
-    left = ACTIONS
+    refusals, _ = _allotted(scenarios, chosen, rounds)
 
     def in_rounds() -> Rounds:
         size = len(scenarios)
@@ -143,11 +144,7 @@ def play_rounds(
     try:
         for number in range(1, rounds + 1):
             for scenario in scenarios:
-                leaves = _leaves(scenario)
-                bounded = chosen.targets.live and not chosen.allow_writes
-                refusal = f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
-                refused = refusal if bounded and leaves > left else ""
-                left -= 0 if refused else leaves
+                refused = refusals[len(played)]
                 name = scenario.name if rounds == 1 else f"{scenario.name}-round-{number}"
                 kept_in = chosen.folder / f"{name}.jsonl" if chosen.folder else None
                 with kept_in.open("w", encoding="utf-8") if kept_in else nullcontext(out) as file:
@@ -192,6 +189,46 @@ def differing(rounds: Rounds) -> tuple[str, ...]:
         for played, histories in zip(rounds[0], several, strict=True)
         if any(each != histories[0] for each in histories)
     )
+
+
+def leaves_behind(scenarios: Sequence[Scenario], conditions: Conditions, rounds: int) -> str:
+    """What stays behind on live systems, in words; empty where all is simulated."""
+    if not conditions.targets.live:
+        return ""
+    _, actions = _allotted(scenarios, conditions, rounds)
+    more = "" if conditions.allow_writes else f", of {ACTIONS} that are allowed (more with --allow-writes)"
+    return f"at most {actions} actions{more}, and their notifications; ids begin with r{conditions.seed}-"
+
+
+def most_telling_first(scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
+    """Where not all of them may leave something behind, an approval, a rejection and a timeout do."""
+    places = {name: place for place, name in enumerate(MOST_TELLING)}
+    return tuple(sorted(scenarios, key=lambda scenario: places.get(scenario.name, len(places))))
+
+
+def _allotted(scenarios: Sequence[Scenario], conditions: Conditions, rounds: int) -> tuple[list[str], int]:
+    """Of every scenario of every round why it must not be played, empty where it may; and how many actions are left
+    behind in all, with the one by which a live Aura is proven to be there."""
+    refusals = []
+    actions = 0 if conditions.targets.aura is None else 1
+    for scenario in (*scenarios,) * rounds:
+        leaves = _leaves(scenario)
+        refusals.append(_refusal(scenario, conditions, leaves, ACTIONS - actions))
+        actions += 0 if refusals[-1] else leaves
+    return refusals, actions
+
+
+def _refusal(scenario: Scenario, conditions: Conditions, leaves: int, left: int) -> str:
+    """Why it must not be played; empty where it may."""
+    waits = any(step.verb == "wait" and step.arguments["for"].timeouts for step in scenario.steps)
+    if waits and not conditions.targets.knows_timeout:
+        return (
+            "how long the live Aura waits for an answer is not known; give --hitl-timeout S, or let [triggers.hitl] "
+            "pass on {timeout}"
+        )
+    if conditions.targets.live and not conditions.allow_writes and leaves > left:
+        return f"it leaves {leaves} actions behind, {left} more are allowed; --allow-writes allows them"
+    return ""
 
 
 def _leaves(scenario: Scenario) -> int:
@@ -257,8 +294,10 @@ async def _run(
                 player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
                 await player.play()
                 bus.must_have_listened()
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
+            bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
@@ -266,8 +305,8 @@ async def _run(
 def _pace(settings: Settings, conditions: Conditions) -> Pace:
     if conditions.redis_url is None:
         return dataclasses.replace(VIRTUAL, timeout=settings.aura.hitl_timeout_seconds)
-    aura = conditions.targets.aura
-    return wall(conditions.timeout if aura is None else aura.hitl_timeout)
+    targets = conditions.targets
+    return wall(conditions.timeout if targets.aura is None else targets.waits)
 
 
 def _described(targets: Targets) -> dict[str, Any]:

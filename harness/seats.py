@@ -23,7 +23,7 @@ from harness.live.address import shown
 from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote
 from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
-from harness.live.triggers import Trigger, TriggeredAura, published
+from harness.live.triggers import TOLD_TIMEOUT, Trigger, TriggeredAura, published
 from harness.outage import CutGap, Gap, KilledGap
 from harness.runner import AuraSeat, backend_headers, recorded_at, simulated_aura, simulated_synapse
 from harness.synapse.settings import Settings as SynapseSettings
@@ -52,12 +52,31 @@ class Targets:
         return frozenset(TRIGGERS) if self.aura is None else frozenset(self.triggers) & frozenset(TRIGGERS)
 
     @property
+    def hitl_timeout(self) -> float | None:
+        """How many seconds a live Aura waits for an answer: as was said, or as its trigger tells it; None where nobody
+        knows."""
+        if self.aura is None or self.aura.hitl_timeout is not None:
+            return None if self.aura is None else self.aura.hitl_timeout
+        asks = self.triggers.get("hitl")
+        return TOLD_TIMEOUT if asks is not None and asks.takes("timeout") else None
+
+    @property
+    def waits(self) -> float:
+        """The same, and where nobody knows, what a run reckons with."""
+        return TOLD_TIMEOUT if self.hitl_timeout is None else self.hitl_timeout
+
+    @property
+    def knows_timeout(self) -> bool:
+        """Whether anything can be said of what Aura does when nobody answers."""
+        return self.aura is None or self.hitl_timeout is not None
+
+    @property
     def reach(self) -> tuple[str, ...]:
         """What the run sees and can cause, in the words of the clauses' `needs`."""
         feedback = self.aura is None or self.aura.feedback is not None
         caused = (f"trigger:{event}" for event in TRIGGERS if event in self.causes)
         fault = self.may_cut if self.synapse is not None else self.aura is None
-        seen = (("feedback", feedback), ("fault", fault))
+        seen = (("feedback", feedback), ("fault", fault), ("hitl-timeout", self.knows_timeout))
         return ("http", "redis", "stomp", "rest", *(name for name, there in seen if there), *caused)
 
     @property
@@ -179,7 +198,7 @@ async def _aura(
         return
     async with connection(target.url, target.patience, target.verify, target.headers) as client:
         app = Tap(remote(target, client), recorder, clock, lambda text: target.inspect(text, clock.now()), "aura")
-        triggered = TriggeredAura(targets.triggers, bus, recorder, target.hitl_timeout)
+        triggered = TriggeredAura(targets.triggers, bus, recorder, targets.hitl_timeout)
         yield Aura(app, triggered, triggered, None)
 
 

@@ -61,6 +61,8 @@ class Story:
 
     request: ApprovalRequest
     moves: tuple[Move, ...] = ()
+    until_timeout: bool = False
+    """Whether it is about the end of Aura's patience, so that this has to be known."""
 
 
 def approval_stories(ids: Ids, patience: float) -> Iterator[Story]:
@@ -76,8 +78,8 @@ def approval_stories(ids: Ids, patience: float) -> Iterator[Story]:
     for reason in ('증빙 부족 🙅 "재제출"', None):
         asked = _request(ids)
         yield Story(asked, (_answer(asked, approved=False, reason=reason),))
-    yield Story(_request(ids))
-    yield Story(_request(ids))
+    yield Story(_request(ids), until_timeout=True)
+    yield Story(_request(ids), until_timeout=True)
 
     asked = _request(ids)
     elsewhere = Answer(ids.next("session"), asked.request_id, approved=True)
@@ -88,9 +90,9 @@ def approval_stories(ids: Ids, patience: float) -> Iterator[Story]:
     yield Story(asked, (another, moment, _answer(asked, approved=False, reason="다른 요청의 승인이 아님")))
 
     asked = _request(ids)
-    yield Story(asked, (Pause((1 - A_MOMENT) * patience), _answer(asked, approved=True)))
+    yield Story(asked, (Pause((1 - A_MOMENT) * patience), _answer(asked, approved=True)), until_timeout=True)
     asked = _request(ids)
-    yield Story(asked, (Outcome(), _answer(asked, approved=True)))
+    yield Story(asked, (Outcome(), _answer(asked, approved=True)), until_timeout=True)
 
     asked = _request(ids)
     yield Story(asked, (Expiry(key_of(asked.request_id)), _answer(asked, approved=True)))

@@ -27,6 +27,7 @@ REACH = (
     "redis",
     "feedback",
     "fault",
+    "hitl-timeout",
     "trigger:detect",
     "trigger:rag",
     "trigger:hitl",

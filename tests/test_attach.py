@@ -73,6 +73,7 @@ def test_what_aura_gets_wrong_is_told(real_redis: str, tmp_path: Path, capsys: p
     [
         (["--redis", "REAL", "--patience", "0.2"], 4, "within 0.2 s nobody listened on hitl:channel:nobody"),
         ([], 2, "give the Redis that the Aura uses, --redis URL"),
+        (["--redis", "REAL", "--answer", "none"], 2, "say how long that Aura waits for an answer, --hitl-timeout S"),
     ],
 )
 def test_what_is_missing_is_named(
@@ -169,3 +170,29 @@ def test_of_the_requests_of_a_session_the_last_that_waits_is_answered(
     out = capsys.readouterr().out
     assert code == 0, out
     assert "kept     must   hitl.approve-recorded" in out
+
+
+@pytest.mark.parametrize("answer", ["approve", "none"])
+def test_how_long_aura_waits_is_taken_from_the_file_or_not_judged(
+    answer: str, real_redis: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if answer == "none":
+        (tmp_path / "harness.toml").write_text("[aura]\nhitl_timeout = 0.8\n", encoding="utf-8")
+    with standing(real_redis, tmp_path / "feedback.jsonl") as url:
+        asked(url, f"theirs-known-{answer}")
+        code = main(["replay", "--attach", f"theirs-known-{answer}", "--redis", real_redis, "--answer", answer])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert f"kept     must   hitl.{'timeout' if answer == 'none' else 'approve'}-recorded" in out
+    assert ("hitl.deadline" in out) is (answer == "none")
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    ["approve-by-api", "--repeat=3", "--timeline", "--aura-feedback=log.jsonl", "--timeout=3", "--allow-writes"],
+)
+def test_what_attaching_does_not_heed_is_refused(ignored: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--attach", "theirs", "--redis", "redis://127.0.0.1:1", ignored]) == 2
+    option = ignored.partition("=")[0]
+    assert f"--attach theirs: it plays no scenario; leave out {option}" in capsys.readouterr().err

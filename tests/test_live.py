@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 
+import httpx2
 import pytest
+import redis
 from serving import synapse
 
 from harness import gate
 from harness.agreement import Agreement
 from harness.bus import open_bus
 from harness.checks import judge
+from harness.clock import WallClock
+from harness.commands.judging import left_alone
 from harness.errors import HarnessError
 from harness.gate import Options, Settings
-from harness.history import History
+from harness.history import History, Recorder
 from harness.http import App, Receive, Scope, Send
-from harness.live.synapse import PAGE, PROBES, SynapseTarget
+from harness.live.synapse import PAGE, PROBES, LiveSynapse, SynapseTarget
 from harness.seats import Targets
+from harness.stomp import Client, Frame
 from harness.synapse import listener, notification
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto
@@ -260,3 +266,34 @@ def test_a_connection_is_not_cut_where_it_cannot_be_told_whose_it_is(agreed: Agr
 
     with pytest.raises(HarnessError, match="--may-cut: 2 connections listen on patterns"):
         asyncio.run(run())
+
+
+def test_of_the_notifications_of_others_those_are_counted_that_are_not_late_probes() -> None:
+    async def run() -> Recorder:
+        recorder = Recorder(WallClock())
+        async with httpx2.AsyncClient() as rest:
+            live = LiveSynapse(SynapseTarget("http://synapse"), cast(Client, None), rest, recorder, "h1-abc")
+            late = b'{"payload": {"message_id": "workbench:h1-abc:probe"}}'
+            for body in (late, b'{"payload": {"case_id": "theirs"}}'):
+                live._frames.put_nowait(Frame("MESSAGE", {}, body))
+            live._frames.put_nowait(None)
+            await live._observe()
+            assert live.foreign == 1
+        return recorder
+
+    assert not asyncio.run(run()).history()
+
+
+def test_a_run_tells_what_of_others_it_left_alone(
+    agreed: Agreement, real_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the probe was seen to come through, both taps count."""
+    begin = LiveSynapse.follow
+
+    def follow(live: LiveSynapse) -> None:
+        begin(live)
+        with redis.Redis.from_url(real_redis) as client:
+            client.publish("workbench:alert", b'{"type": "NOTIFICATION", "case_id": "theirs", "message": "m"}')
+
+    monkeypatch.setattr(LiveSynapse, "follow", follow)
+    assert left_alone([gated(agreed, real_redis)]) == {"messages": 1, "notifications": 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -145,6 +145,30 @@ def test_without_triggers_and_log_their_clauses_are_out_of_reach(
     assert told["hitl.deadline"] == "out of reach: needs trigger:hitl"
     assert told["http.logged"] == "out of reach: needs feedback"
     assert told["publish.alert-high"] == "out of reach: needs trigger:detect"
+
+
+def test_where_nobody_knows_how_long_aura_waits_no_timeout_is_judged(
+    agreed: Agreement, real_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one waits longer than any run would."""
+
+    def telling_nothing(url: str, complete: Callable[[str], dict[str, Trigger]] = triggers) -> dict[str, Trigger]:
+        found = complete(url)
+        return {**found, "hitl": replace(found["hitl"], body={**found["hitl"].body, "timeout": 300})}
+
+    monkeypatch.setattr("test_live_aura.triggers", telling_nothing)
+    verdicts = judged(agreed, gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"hitl_timeout": None}))
+    told = {each.clause: each for each in verdicts}
+    assert exit_code(verdicts) == 0
+    assert told["hitl.approve-recorded"].outcome == "kept"
+    assert told["hitl.other-session"].outcome == "kept"
+    for clause in ("hitl.timeout-recorded", "hitl.deadline"):
+        assert told[clause].reason == "out of reach: needs hitl-timeout"
+
+
+def test_what_its_trigger_tells_aura_to_wait_is_known(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:
+    verdicts = judged(agreed, gated(agreed, real_redis, tmp_path / "feedback.jsonl", {"hitl_timeout": None}))
+    assert {each.outcome for each in verdicts if each.clause in ("hitl.timeout-recorded", "hitl.deadline")} == {"kept"}
 
 
 def test_a_token_does_instead_of_the_secret(agreed: Agreement, real_redis: str, tmp_path: Path) -> None:

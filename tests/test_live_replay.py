@@ -19,8 +19,9 @@ from harness.agreement import Agreement
 from harness.cli import main
 from harness.gate import Settings
 from harness.live.aura import AuraTarget
+from harness.live.triggers import Trigger
 from harness.player import wall
-from harness.replay import Conditions, Played, play_all
+from harness.replay import Conditions, Played, leaves_behind, most_telling_first, play_all
 from harness.seats import Targets
 
 PATIENCE = wall(0.6).patience
@@ -56,11 +57,12 @@ def replayed(
     *names: str,
     triggered: bool = True,
     watched: bool = True,
+    timeout: float | None = 0.6,
     mistakes: tuple[str, ...] = (),
 ) -> dict[str, Played]:
     feedback.touch()
     with standing(redis_url, feedback, *mistakes) as url:
-        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback if watched else None, hitl_timeout=0.6)
+        target = AuraTarget(f"{url}/aura", secret=SECRET, feedback=feedback if watched else None, hitl_timeout=timeout)
         targets = Targets(aura=target, triggers=triggers(url) if triggered else {})
         stories = [scenario.load(path) for path in scenario.paths() if path.stem in names]
         conditions = Conditions(redis_url=redis_url, targets=targets)
@@ -92,7 +94,7 @@ def test_what_it_gets_wrong_breaks_the_story(agreed: Agreement, real_redis: str,
     [
         ("timeout", "a live Aura does this on its own account; name [triggers.hitl] in harness.toml"),
         ("redis-gone", "the Redis at a URL is not ours to stop"),
-        ("a-hundred-at-once", "it leaves 100 actions behind, 20 more are allowed; --allow-writes allows them"),
+        ("a-hundred-at-once", "it leaves 100 actions behind, 19 more are allowed; --allow-writes allows them"),
     ],
 )
 def test_what_cannot_be_played_is_unproven_and_says_why(
@@ -101,6 +103,18 @@ def test_what_cannot_be_played_is_unproven_and_says_why(
     (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", name, triggered=False).values()
     assert one.outcome == "unproven"
     assert reason in {each.seen for each in one.expectations}
+
+
+def test_a_story_of_the_timeout_is_left_out_where_nobody_knows_it(
+    agreed: Agreement, real_redis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Trigger("hitl", "harness.toml: [triggers.hitl]", command=("true",))
+    monkeypatch.setattr("test_live_replay.triggers", lambda url: {"hitl": ask})
+    (one,) = replayed(agreed, real_redis, tmp_path / "feedback.jsonl", "timeout", timeout=None).values()
+    (seen,) = {each.seen for each in one.expectations}
+    assert one.outcome == "unproven"
+    assert seen.startswith("how long the live Aura waits for an answer is not known; give --hitl-timeout S")
+    assert not one.history.of("hitl_request")
 
 
 def test_a_feedback_line_that_nobody_can_read_is_not_waited_for(
@@ -130,10 +144,27 @@ def test_what_several_rounds_leave_behind_is_counted_together_and_the_last_line_
         aura = ["--aura", f"{url}/aura", "--secret", SECRET, "--aura-feedback", str(feedback), "--redis", real_redis]
         assert main(["replay", str(story), *aura, "--repeat", "2"]) == 3
     out = capsys.readouterr().out
-    assert "it leaves 2 actions behind, 1 more are allowed; --allow-writes allows them" in out
-    *_, compared, last = out.splitlines()
+    first, *_ = out.splitlines()
+    allowed = "of 3 that are allowed (more with --allow-writes)"
+    assert first == f"leaves    at most 3 actions, {allowed}, and their notifications; ids begin with r1-"
+    assert "it leaves 2 actions behind, 0 more are allowed; --allow-writes allows them" in out
+    *_, compared, others, last = out.splitlines()
+    assert others == "0 messages of others were left alone"
     assert compared == "두 번 went differently in 2 rounds: kept in 1, unproven in 1"
     assert last == f"0 of 1 scenarios kept (exit 3); aura live at {url}/aura; synapse and workbench simulated"
     recorded = [json.loads(line)["case_id"] for line in feedback.read_text(encoding="utf-8").splitlines()]
     assert len([case for case in recorded if "-both-" in case]) == 2
     assert len(recorded) == 3  # the one valid call before a live seat is judged is made once
+
+
+def test_where_not_everything_may_be_left_behind_the_most_telling_goes_first(
+    agreed: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.replay.ACTIONS", 6)
+    stories = most_telling_first(scenario.load_all())
+    first = [each.name for each in stories[:5]]
+    assert first == ["approve-by-signal", "reject-by-signal", "timeout", "approve-by-api", "reject-by-api"]
+    assert {each.name for each in stories} == {each.name for each in scenario.load_all()}
+    conditions = Conditions(targets=Targets(aura=AuraTarget("http://aura/aura", secret=SECRET, hitl_timeout=1)))
+    assert leaves_behind(stories[:5], conditions, 1).startswith("at most 6 actions, ")
+    assert leaves_behind(stories[:5], Conditions(), 1) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from harness.checks.gaps import GRACE, Gap, gaps, grace
@@ -123,6 +124,7 @@ def _approval(
 ) -> Approval:
     # Of a live Aura it is only seen that it listens, some time after it began to.
     began, timeout = waiting.data.get("began", waiting.at), waiting.data["timeout"]
+    timeout = inf if timeout is None else timeout  # nobody knows how long it waits
     deadline, latest, unsure = began + timeout, waiting.at + timeout, grace(history) + waiting.at - began
     session, request = _session(waiting), stored.data["request"].get("requestId")
     answers = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 from harness.checks.approvals import TIMED_OUT, Approval, Decision, Signal, waits
 from harness.checks.http import shown
@@ -151,7 +152,8 @@ def _blamed(approval: Approval, first: Record, lines: tuple[Line, ...]) -> Occas
         seen = f"request {approval.request_id} was recorded upon the answer to {whose}"
     elif first.field("approved") is True:
         clause, expected = "hitl.approve-recorded", "nothing is approved before somebody approves it"
-        seen = f"request {approval.request_id} was recorded as approved, {early:.3f} s before its deadline"
+        when = f", {early:.3f} s before its deadline" if isfinite(early) else ""
+        seen = f"request {approval.request_id} was recorded as approved{when}"
     else:
         clause, expected = "hitl.deadline", "a timeout is recorded at its deadline, not before"
         seen = f"request {approval.request_id} was recorded {early:.3f} s before"
@@ -244,7 +246,8 @@ def _shown(event: Event) -> str:
         case "hitl_request" if event.data["do"] == "stored":
             return f"SET {event.data['key']} EX {event.data['ttl']}\n{shown(event.data['request'])}"
         case "hitl_request":
-            return f"SUBSCRIBE {event.data['channel']}, for {event.data['timeout']:g} s"
+            timeout = event.data["timeout"]
+            return f"SUBSCRIBE {event.data['channel']}" + ("" if timeout is None else f", for {timeout:g} s")
         case "feedback":
             return f"feedback\n{event.data['line']}"
     return f"PUBLISH {event.data['channel']}\n{decode(event.data['wire']).decode(errors='backslashreplace')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from harness.commands.options import STANDARD_OUTPUT
 from harness.errors import HarnessError, UsageError
+from harness.history import LEFT_ALONE
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
@@ -130,9 +132,20 @@ def reported(
         waived=waived.clauses,
         faults=waived.faults,
         differing=tuple(differing),
+        foreign=left_alone(histories),
         began=histories[0][0].moment,
         ended=max(history[-1].moment for history in histories),
     )
+
+
+def left_alone(histories: Sequence[History]) -> Mapping[str, int]:
+    """How many messages and notifications of others were seen beside live systems, and judged by nobody."""
+    counted: Counter[str] = Counter()
+    for history in histories:
+        for event in history.of("step"):
+            if event.data.get("do") == LEFT_ALONE:
+                counted.update({name: number for name, number in event.data.items() if name != "do"})
+    return counted
 
 
 def today() -> date:
@@ -152,6 +165,7 @@ def present(arguments: argparse.Namespace, report: Report) -> int:
                 terminal.show(console, failing(judged, ()))
         if report.faults:
             terminal.show(console, terminal.faults(report), on_one_line=True)
+        terminal.show(console, terminal.left_alone(report), on_one_line=True)
         terminal.show(console, terminal.summary(report), on_one_line=True)
     write(arguments, report)
     return report.exit_code

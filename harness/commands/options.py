@@ -143,9 +143,7 @@ def live_options(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--patience", type=seconds, metavar="S", help="how long an answer may take (5)")
     live.add_argument("--insecure", action="store_true", help="take any TLS certificate")
     live.add_argument("--aura-feedback", type=Path, metavar="FILE", help="Aura's feedback log, if it can be read here")
-    live.add_argument(
-        "--hitl-timeout", type=seconds, metavar="S", help="how long the live Aura waits for an answer (5)"
-    )
+    live.add_argument("--hitl-timeout", type=seconds, metavar="S", help="how long the live Aura waits for an answer")
     live.add_argument(
         "--allow-writes", action="store_true", help="leave behind on live systems what the whole run does"
     )

@@ -47,6 +47,11 @@ if TYPE_CHECKING:
 
 ATTACHING = 60.0
 """Seconds in which a test has to ask in the session that was attached to."""
+REPUBLISHED = ("recorded", "redis", "speed")
+ATTACHED = frozenset(
+    "attach answer user reason redis hitl_timeout patience config contracts history report waivers redact".split()
+)
+"""The options that are heeded where no scenario is played."""
 OWN_REDIS = "own"
 """Instead of a URL: a Redis that is started for the run."""
 EXIT_CODES = """exit codes:
@@ -147,6 +152,8 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     console = terminal.console()
     configured = configuration(arguments)
     targets = Targets(configured.aura, configured.synapse, configured.triggers)
+    if targets.live and not arguments.scenarios and not arguments.allow_writes:
+        scenarios = replay.most_telling_first(scenarios)
     command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
 
     def told(played: replay.Played) -> None:
@@ -176,6 +183,8 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         folder=arguments.history,
         command=command,
     )
+    if leaves := replay.leaves_behind(scenarios, conditions, arguments.repeat):
+        print(f"leaves    {leaves}", flush=True)
     try:
         rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
         interrupted = False
@@ -197,6 +206,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     if interrupted:
         number = sum(map(len, rounds))
         print(f"interrupted in scenario {number} of {len(scenarios) * arguments.repeat}; what was recorded was judged")
+    terminal.show(console, terminal.left_alone(report), on_one_line=True)
     kept = sum(each.outcome_without(waived) == "kept" for each in shown)
     print(f"{kept} of {len(scenarios)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
     write(arguments, report)
@@ -208,7 +218,9 @@ def _attach(arguments: argparse.Namespace) -> int:
     from harness.checks import judge
     from harness.gate import Settings
 
+    _must_only(arguments, f"--attach {arguments.attach}", ATTACHED)
     agreement = load_agreement(arguments)
+    must_differ(arguments)
     waivers = loaded_waivers(arguments, agreement)
     configured = configuration(arguments)
     if configured.redis_url is None or configured.redis_url == OWN_REDIS:
@@ -216,7 +228,11 @@ def _attach(arguments: argparse.Namespace) -> int:
             f"--attach {arguments.attach}: give the Redis that the Aura uses, --redis URL (HARNESS_REDIS_URL)"
         )
     answer = Answer({"approve": True, "reject": False}.get(arguments.answer), arguments.user, arguments.reason)
-    timeout = arguments.hitl_timeout or 5.0
+    if answer.approved is None and configured.hitl_timeout is None:
+        raise UsageError(
+            f"--attach {arguments.attach} --answer none: say how long that Aura waits for an answer, --hitl-timeout S "
+            "(hitl_timeout in [aura] of harness.toml)"
+        )
     command = ("aura-harness", "replay", "--attach", arguments.attach, "--answer", arguments.answer)
     path = arguments.history / f"{arguments.attach}.jsonl" if arguments.history else None
     with opened(path) as out, asyncio.Runner() as runner:
@@ -227,7 +243,7 @@ def _attach(arguments: argparse.Namespace) -> int:
                 answer,
                 Settings.from_environment(os.environ),
                 configured.redis_url,
-                hitl_timeout=timeout,
+                hitl_timeout=configured.hitl_timeout,
                 patience=arguments.patience or ATTACHING,
                 command=command,
                 out=out,
@@ -247,7 +263,9 @@ def _republish(arguments: argparse.Namespace) -> int:
     from harness.report.progress import Progress
     from harness.republish import Message, messages, republish
 
-    _must_only_publish(arguments)
+    _must_only(arguments, f"--from {arguments.recorded}", REPUBLISHED)
+    if arguments.redis is None:
+        raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
     speed = 1.0 if arguments.speed is None else arguments.speed
     histories = load_all(arguments.recorded)
     found = [each for each in map(messages, histories) if each]
@@ -283,15 +301,13 @@ def _counted(messages: int) -> str:
     return f"{messages} message{'' if messages == 1 else 's'}"
 
 
-def _must_only_publish(arguments: argparse.Namespace) -> None:
-    """`--from` plays nothing, so nothing that is said about playing may be lost silently."""
+def _must_only(arguments: argparse.Namespace, what: str, heeded: Collection[str]) -> None:
+    """What plays no scenario heeds a few options, and nothing else that is said may be lost silently."""
     default: Callable[[str], Any] = arguments.parser.get_default
     changed = {name for name, value in vars(arguments).items() if value != [] and value != default(name)}
-    for name in sorted(changed - {"recorded", "redis", "speed", "parser"}):
+    for name in sorted(changed - {*heeded, "parser"}):
         shown = " ".join(arguments.scenarios) if name == "scenarios" else f"--{name.replace('_', '-')}"
-        raise UsageError(f"--from {arguments.recorded}: it plays no scenario; leave out {shown}")
-    if arguments.redis is None:
-        raise UsageError(f"--from {arguments.recorded}: give the Redis to publish on, --redis URL (HARNESS_REDIS_URL)")
+        raise UsageError(f"{what}: it plays no scenario; leave out {shown}")
 
 
 def _report_of(

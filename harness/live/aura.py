@@ -31,7 +31,8 @@ class AuraTarget:
 
     The path of `url` ends with `/api/aura` (through the gateway) or `/aura` (direct). Of `secret` and `token` one is
     needed; with a token alone no other token can be made, so that an expired one is not tried. `feedback` is its log
-    of feedback lines, if that can be read here. `hitl_timeout` is how many seconds it waits for an answer.
+    of feedback lines, if that can be read here. `hitl_timeout` is how many seconds it waits for an answer, if that is
+    known.
     """
 
     url: str
@@ -42,7 +43,7 @@ class AuraTarget:
     patience: float = 5.0
     verify: bool | str = True
     feedback: Path | None = None
-    hitl_timeout: float = 5.0
+    hitl_timeout: float | None = None
 
     def __post_init__(self) -> None:
         must_be_url(self.url, "--aura", f"http://host:9000{DIRECT} (also HARNESS_AURA_URL)")

@@ -19,7 +19,7 @@ import httpx2
 from harness.bus import Bus
 from harness.clock import Ids
 from harness.errors import HarnessError, UsageError
-from harness.history import Recorder, decode
+from harness.history import LEFT_ALONE, Recorder, decode
 from harness.live.address import must_be_url, shown, trusted
 from harness.stomp import (
     Channel,
@@ -86,6 +86,7 @@ class LiveSynapse:
         self._rest = rest
         self._recorder = recorder
         self._mark = f"{run}-".encode()
+        self._probe = probe_of(run).encode()
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         self._tenants = set(target.tenants)
         self._rows: set[tuple[int, int]] = set()
@@ -184,6 +185,7 @@ class LiveSynapse:
             ended = None in frames
             read = [(frame, _object(frame.body)) for frame in frames if frame is not None]
             ours = [frame for frame, value in read if self._is_ours(frame.body, value)]
+            self.foreign += sum(self._is_foreign(frame.body, value) for frame, value in read)
             values = [_object(frame.body) for frame in ours]
             wanted: dict[int, set[int]] = {}
             for value in values:
@@ -247,10 +249,12 @@ class LiveSynapse:
             raise HarnessError(f"--synapse {shown(self._target.url)}{path}: {said}") from error
 
     def _is_ours(self, body: bytes, notification: Mapping[str, Any]) -> bool:
-        if self._mark in body or _canonical(notification.get("payload")) in self._without_mark():
-            return True
-        self.foreign += 1
-        return False
+        return self._mark in body or _canonical(notification.get("payload")) in self._without_mark()
+
+    def _is_foreign(self, body: bytes, notification: Mapping[str, Any]) -> bool:
+        """Without a payload, which unreadable messages have none of, it could be anybody's; a probe may come late."""
+        told = bool(notification.get("payload")) and self._probe not in body
+        return told and not self._is_ours(body, notification)
 
     def _without_mark(self) -> set[str]:
         """What the run's own messages say that carry no id of it."""
@@ -283,11 +287,14 @@ async def live_synapse(target: SynapseTarget, bus: Bus, recorder: Recorder, ids:
         client = await _connected(target, held)
         live = LiveSynapse(target, client, rest, recorder, ids.run)
         held.push_async_callback(live.close)
-        await live.prove(bus, f"workbench:{ids.run}:probe")
+        await live.prove(bus, probe_of(ids.run))
         await bus.tap(recorder)
         live.follow()
-        yield live
-        await live.finish()
+        try:
+            yield live
+            await live.finish()
+        finally:
+            recorder.record("step", {"do": LEFT_ALONE, "notifications": live.foreign})
 
 
 async def _connected(target: SynapseTarget, held: AsyncExitStack) -> Client:
@@ -304,6 +311,11 @@ async def _connected(target: SynapseTarget, held: AsyncExitStack) -> Client:
     except (OSError, ValueError, InvalidHandshake, InvalidURI, ChannelClosedError, ProtocolError, StompError) as error:
         raise HarnessError(f"{where}: cannot be reached ({shown(str(error))}); correct the URL or the path") from error
     return client
+
+
+def probe_of(run: str) -> str:
+    """The channel on which nothing but the probes of a run is published."""
+    return f"workbench:{run}:probe"
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -28,6 +28,8 @@ PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "hitl": ("case", "document", "session", "request", "user", "tenant", "timeout"),
     "case": ("case", "documents", "tenant"),
 }
+TOLD_TIMEOUT = 5.0
+"""Seconds for which Aura is told to wait for an answer, where nobody says how long it does."""
 AFTERWARDS = 1.0
 """Seconds after its deadline in which what comes of a request may still be published."""
 LOOK_AGAIN = 0.02
@@ -47,6 +49,9 @@ class Trigger:
     body: Any = None
     command: tuple[str, ...] = ()
     patience: float = 10.0
+
+    def takes(self, placeholder: str) -> bool:
+        return f"{{{placeholder}}}" in json.dumps([self.url, dict(self.headers), self.body, self.command])
 
     async def pull(self, values: Mapping[str, Any]) -> None:
         """Raises HarnessError where it does not work."""
@@ -119,12 +124,13 @@ def unknown_placeholders(event: str, *parts: Any) -> set[str]:
 class TriggeredAura:
     """The face of a simulated Aura's publishers and approvals, for a live one."""
 
-    def __init__(self, triggers: Mapping[str, Trigger], bus: Bus, recorder: Recorder, timeout: float) -> None:
-        """`timeout` is how many seconds it waits for an answer."""
+    def __init__(self, triggers: Mapping[str, Trigger], bus: Bus, recorder: Recorder, timeout: float | None) -> None:
+        """`timeout` is how many seconds it waits for an answer; None where nobody knows."""
         self._triggers = triggers
         self._bus = bus
         self._recorder = recorder
         self._timeout = timeout
+        self._patience = TOLD_TIMEOUT if timeout is None else timeout
 
     async def case_created(self, case_id: str, severity: str, score: float) -> None:
         await self._triggers["detect"].pull({"case": case_id, "severity": severity, "score": score})
@@ -144,7 +150,7 @@ class TriggeredAura:
             "request": request.request_id,
             "user": request.user_id,
             "tenant": request.tenant_id,
-            "timeout": self._timeout,
+            "timeout": self._patience,
         }
         seen, before = len(self._recorder), self._recorder.elapsed()
         await self._triggers["hitl"].pull(values)
@@ -186,7 +192,7 @@ class TriggeredAura:
 
     async def _told(self, request: ApprovalRequest, seen: int) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeout + AFTERWARDS):
+            async with asyncio.timeout(self._patience + AFTERWARDS):
                 await published(self._recorder, request.request_id, seen)
 
 

@@ -47,6 +47,8 @@ class Report:
     """Waivers for which the run fails."""
     differing: tuple[str, ...] = ()
     """Scenarios that were played several times, and wrote different histories where none may differ."""
+    foreign: Mapping[str, int] = field(default_factory=dict)
+    """How many messages and notifications of others were left alone; empty where nobody else could be there."""
     began: datetime | None = None
     ended: datetime | None = None
 
@@ -151,6 +153,11 @@ def without_userinfo(value: Any) -> Any:
         case list() | tuple():
             return type(value)(map(without_userinfo, value))
     return value
+
+
+def left_alone(report: Report) -> str:
+    """What of others was seen and not judged; empty where nobody else could be there."""
+    return " and ".join(f"{number} {name}" for name, number in report.foreign.items())
 
 
 def _what_is_broken(report: Report) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.expect import Judged, JudgedScenario
-from harness.report import SIMULATED, Report, Status, cut, printable, proven, seats
+from harness.report import SIMULATED, Report, Status, cut, left_alone, printable, proven, seats
 from harness.report.picture import COLOURS, DIAGRAM, FONT, diagram
 from harness.scenario import Step
 from harness.verdict import Group, Verdict, grouped
@@ -87,6 +87,8 @@ def _facts(report: Report) -> str:
     if report.began and report.ended:
         took = (report.ended - report.began).total_seconds()
         facts.append(("began", f"{report.began:%Y-%m-%d %H:%M:%S} UTC, over {took:.1f} s"))
+    if report.foreign:
+        facts.append(("left alone", f"{left_alone(report)} of others"))
     facts += [("again", f"<code>{_text(report.command)}</code>")]
     return f'<dl class="facts">{_pairs(facts)}</dl>'
 

@@ -17,6 +17,7 @@ def write(report: Report) -> str:
         "complete": report.complete,
         "exit_code": report.exit_code,
         "conclusion": conclusion(report),
+        "left_alone": dict(report.foreign),
         "counts": counts(report.verdicts),
         "waived": {clause: _waiver(waiver) for clause, waiver in report.waived.items()},
         "waiver_faults": [{**_waiver(fault.waiver), "why": fault.why} for fault in report.faults],

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import Report, conclusion, cut, how, printable, tally, without_userinfo
+from harness.report import left_alone as of_others
 from harness.verdict import Finding, Verdict, grouped
 from harness.verdict import Group as Findings
 
@@ -84,6 +85,12 @@ def waivers(report: Report) -> RenderableType:
 def faults(report: Report) -> RenderableType:
     """The waivers that fail the run, each with its place."""
     return Group(*(Text(printable(str(fault)), STYLES["broken"]) for fault in report.faults))
+
+
+def left_alone(report: Report) -> RenderableType:
+    """Beside live systems, what others published meanwhile."""
+    told = of_others(report)
+    return Text(f"{told} of others were left alone", "dim") if told else Group()
 
 
 def summary(report: Report) -> Text:

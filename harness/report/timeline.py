@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.history import Event, decode
+from harness.history import FINISHED, LEFT_ALONE, Event, decode
 from harness.report import printable
 
 LANES = ("reviewer", "aura", "redis", "synapse", "workbench")
@@ -154,7 +154,7 @@ def _fault(event: Event) -> Arrow:
 
 def _step(event: Event) -> Arrow | None:
     do = str(event.data.get("do", ""))
-    if do in ("given", "finished") or do.startswith("expect") or do == "unordered":
+    if do in ("given", LEFT_ALONE, FINISHED) or do.startswith("expect") or do == "unordered":
         return None
     if event.data.get("unproven"):
         return Arrow(event.at, "", "", _label(f"{do}: {event.data['unproven']}"), "fault", event.seq)

@@ -43,7 +43,7 @@ from harness.serve.triggers import aura_triggers, synapse_triggers
 from harness.synapse.follow_ups import Record
 
 REACH: Mapping[str, tuple[str, ...]] = {
-    "aura": ("http", "redis", "feedback", "trigger:detect", "trigger:rag", "trigger:hitl"),
+    "aura": ("http", "redis", "feedback", "hitl-timeout", "trigger:detect", "trigger:rag", "trigger:hitl"),
     "synapse": ("redis", "stomp", "rest", "trigger:action"),
 }
 """What the taps of each seat see."""

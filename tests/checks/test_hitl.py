@@ -299,7 +299,7 @@ def test_an_answer_before_aura_listens_is_lost() -> None:
 
 
 def test_without_feedback_in_reach_the_messages_are_judged() -> None:
-    reach = ("redis", "trigger:hitl")
+    reach = ("redis", "hitl-timeout", "trigger:hitl")
     messages = (*ASKED, answered(), message(), END)
     assert broken(*messages, reach=reach) == set()
     assert broken(*ASKED, answered(), END, reach=reach) == {"hitl.approve-recorded"}

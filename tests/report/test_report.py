@@ -108,3 +108,14 @@ def test_what_a_run_had_no_occasion_to_prove_does_not_fail_it() -> None:
 
 def test_a_scenario_knows_its_history() -> None:
     assert [event.kind for event in story().history] == ["run", "step", "step", "step", "step"]
+
+
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_what_of_others_was_left_alone_is_told(kind: str) -> None:
+    told = write(kind, report(foreign={"messages": 12, "notifications": 3}))
+    text = {
+        "json": '"left_alone": {\n    "messages": 12,\n    "notifications": 3\n  }',
+        "html": "12 messages and 3 notifications of others",
+    }
+    assert text[kind] in told
+    assert text[kind] not in write(kind, report())
