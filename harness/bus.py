@@ -517,6 +517,12 @@ class Bus:
         """Whether the tap was cut off: then the history has a gap that is nobody's fault."""
         return bool(self.gaps or (self._task is not None and self._task.done() and self._task.exception()))
 
+    async def lost(self) -> None:
+        """Raises HarnessError once the tap, which has to be there, has missed something."""
+        assert self._task is not None
+        await asyncio.wait({self._task})
+        self.must_have_listened()
+
     def must_have_listened(self) -> None:
         """Raises HarnessError when the tap has missed something."""
         if self.missed:

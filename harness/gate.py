@@ -31,7 +31,7 @@ from harness.http import across_loops
 from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import Redaction
-from harness.runner import described, in_thread, quiet
+from harness.runner import described, in_thread, quiet, together, unless_lost
 from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
 from harness.synapse.settings import Settings as SynapseSettings
@@ -98,26 +98,34 @@ async def run(
 ) -> History:
     """The history of a run, written to `out` as it grows.
 
-    `began` is told what the run is before it does anything. An interrupted run keeps what it recorded, and is not
-    `complete`. Raises HarnessError when Redis or Schemathesis cannot be worked with.
+    `began` is told what the run is before it does anything. A run that is interrupted, or loses one of the systems on
+    its way, keeps what it recorded, is not `complete`, and says why. Raises HarnessError when it cannot even begin.
     """
     clock = WallClock()
     recorder = Recorder(clock, out, options.redact.of_event) if options.redact else Recorder(clock, out)
     ids = run_ids(options)
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus, ids)).data)
+        driven = False
         try:
             aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
             up = brought_up(options.targets, bus, recorder, clock, ids, options.seed, aura, settings.synapse)
             async with up as seats:
+                driven = True
                 caller = _caller(options.targets, settings, clock)
-                await Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
+                driving = Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
+                await unless_lost(driving, [bus.lost, *seats.losses])
                 bus.must_have_listened()
             bus.tell_foreign(recorder)
             recorder.record("step", {"do": FINISHED})
         except asyncio.CancelledError:
             bus.tell_foreign(recorder)
             recorder.record("step", {"do": "interrupted"})
+        except (HarnessError, RedisError, ConnectionError) as error:
+            if not driven:
+                raise
+            bus.tell_foreign(recorder)
+            recorder.record("step", {"do": "interrupted", "why": str(error)})
     return recorder.history()
 
 
@@ -246,7 +254,7 @@ class Gate:
 
     async def _post_together(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         """What one call leaves behind must not get into another."""
-        await asyncio.gather(*map(self._post, bodies))
+        await together(map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
         transport = httpx2.ASGITransport(app=self.seats.aura.app)
@@ -264,7 +272,7 @@ class Gate:
 
     async def _approvals(self, several: Sequence[Story]) -> None:
         """All at once: what answers one request must not answer another."""
-        await asyncio.gather(*map(self._ask, several))
+        await together(map(self._ask, several))
 
     async def _ask(self, story: Story) -> None:
         recorded = await self.seats.aura.approvals.ask(story.request)

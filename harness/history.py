@@ -72,6 +72,12 @@ class History(Sequence[Event]):
         return any(event.data.get("do") == FINISHED for event in self.of("step"))
 
     @property
+    def why(self) -> str:
+        """What kept the run from its end, where that is known."""
+        ends = (event.data for event in self.of("step") if event.data.get("do") == "interrupted")
+        return next((str(data["why"]) for data in ends if "why" in data), "")
+
+    @property
     def run(self) -> Mapping[str, Any]:
         return self._events[0].data
 

@@ -7,7 +7,7 @@ import json
 import platform
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +47,8 @@ RESTLESS = 60.0
 """Seconds after which no run waits any longer for quiet."""
 
 T = TypeVar("T")
+Loss = Callable[[], Coroutine[Any, Any, None]]
+"""Raises HarnessError once a system cannot be seen any more; else it never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,37 @@ async def quiet(recorder: Recorder, seconds: float, at_most: float = RESTLESS) -
                 "end what goes on with the ids of this run, and repeat it"
             )
         await asyncio.sleep(seconds)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All at the same time; the first that fails ends the others, too."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await _ended(tasks)
+
+
+async def unless_lost(work: Coroutine[Any, Any, None], losses: Iterable[Loss]) -> None:
+    """What a run does, until one of the systems that it looks at is lost: what it did from then on would not be seen.
+    Raises what either raises."""
+    tasks = [asyncio.ensure_future(each) for each in (work, *(loss() for loss in losses))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        lost = [task for task in tasks[1:] if task.done()]
+        await _ended(tasks)
+    for task in (*lost, tasks[0]):
+        task.result()
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # told already, or less than what is
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -20,12 +20,12 @@ from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.http import App, Tap, call
 from harness.live.address import shown
-from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote
+from harness.live.aura import CLOCKS_APART, DIRECT, AuraTarget, feedback_reader, remote, unreachable
 from harness.live.forward import connection, forwarded
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import TOLD_TIMEOUT, Trigger, TriggeredAura, published
 from harness.outage import CutGap, Gap, KilledGap
-from harness.runner import AuraSeat, backend_headers, recorded_at, simulated_aura, simulated_synapse
+from harness.runner import AuraSeat, Loss, backend_headers, recorded_at, simulated_aura, simulated_synapse
 from harness.synapse.settings import Settings as SynapseSettings
 
 SEATS = ("aura", "synapse", "workbench")
@@ -128,6 +128,8 @@ class Seats:
     publish: Publish
     headers: Callable[[], Mapping[str, str]]
     gap: Gap | None = None
+    losses: tuple[Loss, ...] = ()
+    """How each live one is found to be gone."""
 
 
 @asynccontextmanager
@@ -155,11 +157,13 @@ async def brought_up(
     if targets.live:
         bus.leave_alone(lambda wire: mark in wire, catch_up)
     gap: Gap | None
+    losses: list[Loss] = []
     async with AsyncExitStack() as held:
         if targets.synapse is None:
             await bus.tap(recorder)
         else:
-            await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
+            live = await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
+            losses.append(live.lost)
         seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, aura))
         headers = partial(_headers, targets, aura, clock)
         if targets.synapse is None:
@@ -172,7 +176,8 @@ async def brought_up(
             backend = await held.enter_async_context(_live_backend(targets.synapse, targets, recorder, clock))
         if targets.aura is not None and prove:
             await _prove(targets.aura, seat.app, bus, recorder, clock, ids)
-        yield Seats(seat, backend, bus.publisher("harness"), headers, gap)
+            losses.append(partial(unreachable, targets.aura))
+        yield Seats(seat, backend, bus.publisher("harness"), headers, gap, tuple(losses))
         catch_up()
 
 

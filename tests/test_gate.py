@@ -128,13 +128,18 @@ def test_feedback_goes_to_the_file_that_is_set(agreed: Agreement, tmp_path: Path
     assert path.read_text(encoding="utf-8").splitlines() == [event.data["line"] for event in history.of("feedback")]
 
 
-def test_schemathesis_that_cannot_work_ends_the_run(agreed: Agreement, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schemathesis_that_cannot_work_ends_the_run_and_what_came_before_is_kept(
+    agreed: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(self: object) -> object:
         raise HarnessError("Schemathesis stopped: no specification")
 
     monkeypatch.setattr("harness.fuzz.Fuzz._schema", fails)
-    with pytest.raises(HarnessError, match="no specification"):
-        played(agreed, Options(examples=2, without=frozenset({"approvals", "messages", "gap"}), quiet=0.01))
+    options = Options(examples=2, without=frozenset({"approvals", "messages", "gap"}), quiet=0.01)
+    history = asyncio.run(gate.run(agreed, options, Settings()))
+    assert not history.complete
+    assert history.why == "Schemathesis stopped: no specification"
+    assert len(history.of("http")) > 50
 
 
 def test_a_killed_connection_of_synapse_is_a_gap_and_nobodys_fault(agreed: Agreement, real_redis: str) -> None:
@@ -163,7 +168,7 @@ def test_a_history_that_was_cut_off_accuses_nobody(agreed: Agreement) -> None:
         assert [verdict.clause for verdict in verdicts if verdict.outcome == "broken"] == [], length
 
 
-def test_redis_that_dies_in_the_middle_ends_the_run_with_one_line(agreed: Agreement) -> None:
+def test_redis_that_dies_in_the_middle_ends_the_run_with_one_line_and_blames_nobody(agreed: Agreement) -> None:
     with private_server() as server:
 
         def progress(phase: str, done: int, total: int | None) -> None:
@@ -172,8 +177,11 @@ def test_redis_that_dies_in_the_middle_ends_the_run_with_one_line(agreed: Agreem
                     other.shutdown(nosave=True)
 
         options = Options(redis_url=server.url, examples=5, without=frozenset({"schemathesis"}), quiet=0.1)
-        with pytest.raises(HarnessError, match="was lost during the run"):
-            asyncio.run(gate.run(agreed, options, Settings(), progress=progress))
+        history = asyncio.run(gate.run(agreed, options, Settings(), progress=progress))
+    assert not history.complete
+    assert "was lost during the run" in history.why
+    assert "\n" not in history.why
+    assert not [each.clause for each in judge(agreed, history) if each.outcome == "broken"]
 
 
 def test_aura_waits_for_answers_for_as_long_as_the_run_says(agreed: Agreement) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serve.processes import served
+from serve.processes import Served, served
 
 from harness import agreement, gate, scenario
 from harness.agreement import Agreement
@@ -46,29 +46,41 @@ BY_HITL = ("approve-by-signal", "reject-by-signal", "timeout")
 
 
 @contextmanager
-def pair(redis_url: str, *, aura: Mapping[str, str] = {}, synapse: Mapping[str, str] = {}) -> Iterator[Targets]:
-    """Each a process of its own; `aura` and `synapse` are settings in their environments."""
+def processes(
+    redis_url: str, *, aura: Mapping[str, str] = {}, synapse: Mapping[str, str] = {}
+) -> Iterator[tuple[Served, Served]]:
+    """Aura and Synapse; `aura` and `synapse` are settings in their environments."""
     with (
         served("--seats", "aura", "--redis", redis_url, "--quiet", **aura) as first,
         served(
             "--seats", "synapse", "--aura", f"{first.url}/aura", "--redis", redis_url, "--quiet", **synapse
         ) as second,
     ):
-        triggers = {
-            event: Trigger(
-                event,
-                f"[triggers.{event}]",
-                url=f"{(second if event == 'case' else first).url}/_harness/{PATHS[event]}",
-                body=body,
-            )
-            for event, body in BODIES.items()
-        }
-        yield Targets(
-            aura=AuraTarget(f"{first.url}/aura", secret=SECRET, hitl_timeout=0.6),
-            synapse=SynapseTarget(second.url),
-            triggers=triggers,
-            may_cut=True,
+        yield first, second
+
+
+@contextmanager
+def pair(redis_url: str, *, aura: Mapping[str, str] = {}, synapse: Mapping[str, str] = {}) -> Iterator[Targets]:
+    with processes(redis_url, aura=aura, synapse=synapse) as both:
+        yield targets_of(*both)
+
+
+def targets_of(first: Served, second: Served) -> Targets:
+    triggers = {
+        event: Trigger(
+            event,
+            f"[triggers.{event}]",
+            url=f"{(second if event == 'case' else first).url}/_harness/{PATHS[event]}",
+            body=body,
         )
+        for event, body in BODIES.items()
+    }
+    return Targets(
+        aura=AuraTarget(f"{first.url}/aura", secret=SECRET, hitl_timeout=0.6),
+        synapse=SynapseTarget(second.url),
+        triggers=triggers,
+        may_cut=True,
+    )
 
 
 def gated(agreed: Agreement, redis_url: str, targets: Targets) -> History:

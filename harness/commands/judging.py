@@ -126,6 +126,7 @@ def reported(
         verdicts=tuple(verdicts),
         exit_code=code,
         complete=complete,
+        why=next((history.why for history in histories if history.why), ""),
         scenarios=tuple(scenarios),
         required=required,
         whole=whole,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from harness.http import App
 from harness.live.address import must_be_headers, must_be_url, shown
 from harness.live.forward import forwarded
 
+LOOK_AGAIN = 0.5
+"""Seconds between two looks whether it is still there."""
 GATEWAY, DIRECT = "/api/aura", "/aura"
 CLOCKS_APART = 5.0
 """Seconds that the clocks of two machines may be apart."""
@@ -109,6 +112,23 @@ def remote(target: AuraTarget, client: httpx2.AsyncClient) -> App:
     base = urlsplit(target.url).path.rstrip("/")
     where = f"--aura {shown(target.url)}"
     return forwarded(client, where, target.patience, lambda path: base + path.removeprefix(target.prefix))
+
+
+async def unreachable(target: AuraTarget) -> None:
+    """Raises HarnessError once nobody takes a connection at its address any more: an Aura that is gone says nothing,
+    which nobody must take for a promise that it broke."""
+    parts = urlsplit(target.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    while True:
+        await asyncio.sleep(LOOK_AGAIN)
+        try:
+            async with asyncio.timeout(target.patience):
+                _, writer = await asyncio.open_connection(parts.hostname, port)
+        except (OSError, TimeoutError) as error:
+            said = str(error) or f"no answer within {target.patience:g} s"
+            where = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            raise HarnessError(f"--aura {where}: it was lost during the run ({said})") from error
+        writer.close()
 
 
 def tenant_of(token: str) -> str:

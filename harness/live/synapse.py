@@ -151,14 +151,24 @@ class LiveSynapse:
     async def finish(self) -> None:
         """Returns when every frame that arrived is recorded, and every row of the run. Raises HarnessError where the
         connection was lost, for then the history has a gap."""
-        if self._lost:
-            raise HarnessError(
-                f"{shown(self._target.websocket)}: the STOMP connection was lost during the run: {self._lost}"
-            )
+        self._must_be_connected()
         self._frames.put_nowait(None)
         if self._observer is not None:
             await self._observer
         await self._look({tenant: set() for tenant in self._tenants}, exhaustively=True)
+
+    async def lost(self) -> None:
+        """Raises HarnessError once its notifications cannot be seen any more."""
+        followed = [task for task in (self._reader, self._observer) if task is not None]
+        await asyncio.wait(followed, return_when=asyncio.FIRST_COMPLETED)
+        if self._observer is not None and self._observer.done():
+            self._observer.result()
+        self._must_be_connected()
+
+    def _must_be_connected(self) -> None:
+        if self._lost:
+            where = shown(self._target.websocket)
+            raise HarnessError(f"{where}: the STOMP connection was lost during the run: {self._lost}")
 
     async def close(self) -> None:
         for task in (self._reader, self._observer):

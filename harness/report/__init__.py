@@ -36,6 +36,8 @@ class Report:
     exit_code: int
     complete: bool = True
     """Whether the run came to its end."""
+    why: str = ""
+    """What kept it from its end, where that is known."""
     scenarios: tuple[JudgedScenario, ...] = ()
     required: frozenset[str] = frozenset()
     """Clauses that count whatever their level and reach."""
@@ -126,7 +128,8 @@ def proven(report: Report) -> str:
             return f"{what} is unproven" if what else "nothing that counts was proven"
     if report.complete and report.differing:
         return f"{_listed(report.differing)} could not be repeated: the rounds wrote different histories"
-    return "the run did not come to its end; what it recorded until then was judged"
+    why = f" ({printable(without_userinfo(report.why))})" if report.why else ""
+    return f"the run did not come to its end{why}; what it recorded until then was judged"
 
 
 def seats(run: Mapping[str, Any]) -> str:

@@ -85,6 +85,11 @@ UNPLAYED = replace(story(), expectations=tuple(replace(each, outcome="unproven")
         ),
         ({"exit_code": 3, "whole": False, "scenarios": ()}, "nothing that counts was proven (exit 3)"),
         ({"exit_code": 4}, "the run did not come to its end; what it recorded until then was judged (exit 4)"),
+        (
+            {"exit_code": 4, "why": "--aura http://me:secret@aura/aura: it was lost"},
+            "the run did not come to its end (--aura http://***@aura/aura: it was lost); what it recorded until then "
+            "was judged (exit 4)",
+        ),
     ],
 )
 def test_the_conclusion_says_why_the_run_ended_as_it_did(changes: dict[str, Any], said: str) -> None:
