@@ -23,6 +23,7 @@ from harness.gate import SEATS, Settings
 from harness.history import FINISHED, History, Recorder
 from harness.http import call
 from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
+from harness.redaction import Redaction
 from harness.runner import SynapseSeat, described, quiet, simulated_synapse
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
@@ -63,6 +64,7 @@ async def attach(
     hitl_timeout: float | None,
     patience: float,
     command: tuple[str, ...],
+    redact: Redaction | None = None,
     out: IO[str] | None = None,
 ) -> History:
     """`hitl_timeout` is how many seconds that Aura waits for an answer, if that is known; it has to be where nobody
@@ -72,7 +74,7 @@ async def attach(
     session within that time.
     """
     clock = WallClock()
-    recorder = Recorder(clock, out)
+    recorder = Recorder(clock, out, redact.of_event) if redact else Recorder(clock, out)
     marks = {session.encode()}
     synapse = dataclasses.replace(settings.synapse, action_follow_up="signal")
     async with open_bus(redis_url) as bus:

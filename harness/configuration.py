@@ -207,7 +207,9 @@ def _triggers(told: Mapping[str, Any], where: str) -> dict[str, Trigger]:
         if "url" in trigger:
             sample = filled(trigger["url"], dict.fromkeys(PLACEHOLDERS[event], "1"))
             must_be_url(sample, f"{at}: url", "http://host:9000/path")
-            must_be_headers({trigger.get("method", "POST"): ""}, f"{at}: method")
+            method = trigger.get("method", "POST")
+            if not (method.isascii() and method.isalpha()):
+                raise UsageError(f"{at}: method is {method!r}, one of HTTP was expected, as POST")
         found[event] = Trigger(
             event=event,
             where=at,

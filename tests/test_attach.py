@@ -28,13 +28,13 @@ from harness.history import Recorder, load
 from harness.live.triggers import Trigger, TriggeredAura
 
 
-def asked(url: str, session: str, case: str = "their-case-1") -> None:
+def asked(url: str, session: str, request: str = "") -> None:
     """What their own test does."""
     question = {
-        "case": case,
+        "case": "their-case-1",
         "document": "1000-1900000001-2024",
         "session": session,
-        "request": f"{session}-request",
+        "request": request or f"{session}-request",
         "user": "김검토",
         "tenant": "7",
         "timeout": 0.8,
@@ -196,3 +196,22 @@ def test_what_attaching_does_not_heed_is_refused(ignored: str, capsys: pytest.Ca
     assert main(["replay", "--attach", "theirs", "--redis", "redis://127.0.0.1:1", ignored]) == 2
     option = ignored.partition("=")[0]
     assert f"--attach theirs: it plays no scenario; leave out {option}" in capsys.readouterr().err
+
+
+def test_a_session_with_a_slash_is_kept_in_the_folder_and_nothing_of_peoples_with_it(
+    real_redis: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with standing(real_redis, tmp_path / "feedback.jsonl") as url:
+        asked(url, "theirs/../세션", "theirs-slash")
+        said = "--answer reject --user 박승인 --reason 금액이-다릅니다 --hitl-timeout 0.8 --redact".split()
+        code = main(["replay", "--attach", "theirs/../세션", "--redis", real_redis, *said, "--history", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert code == 0, out
+    kept = tmp_path / "theirs_.._세션.jsonl"
+    text = kept.read_text(encoding="utf-8")
+    assert "redacted-" in text
+    for person in ("박승인", "금액이", "김검토"):
+        assert person not in text + out
+    repeated = load(kept).run["command"]
+    assert repeated[:7] == ["aura-harness", "replay", "--attach", "theirs/../세션", "--answer", "reject", "--user"]
+    assert repeated[-5:] == ["--redis", real_redis, "--hitl-timeout", "0.8", "--redact"]

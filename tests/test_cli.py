@@ -238,3 +238,46 @@ def test_an_interrupted_run_says_so_and_judges_what_it_has(tmp_path: Path) -> No
     assert code == 4
     assert "the run did not come to its end; what it recorded until then was judged (exit 4)" in out
     assert len(path.read_text(encoding="utf-8").splitlines()) > 90
+
+
+@pytest.mark.parametrize("command", ["gate", "replay"])
+def test_what_is_said_to_repeat_a_run_says_the_same_again(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.cli import _parser
+    from harness.commands import gate, replay
+    from harness.commands.options import configuration
+
+    monkeypatch.chdir(tmp_path)
+    Path("내 설정.toml").write_text("[aura]\ntenant = '3'\n", encoding="utf-8")
+    seats = "--redis redis://r:6380 --aura http://a/aura --synapse http://s --seed 5 --config".split()
+    live = "--tenant 9 --patience 2.5 --hitl-timeout 300 --aura-feedback log --allow-writes --redact --insecure".split()
+    own = ["--may-cut", "--examples", "7"] if command == "gate" else ["--timeout", "3.5"]
+    secret = ["--secret", "a-secret-of-more-than-32-bytes-in-all"]
+    said = _parser().parse_args([command, *seats, "내 설정.toml", *live, *own, *secret, "--header", "X-Key: hidden"])
+    repeated = {"gate": gate, "replay": replay}[command]._command(said, configuration(said))
+    assert not any(hidden in " ".join(repeated) for hidden in (secret[1], "hidden"))
+    again = vars(_parser().parse_args(repeated[1:]))
+    assert again.pop("header") == ["X-Key:***"]
+    apart = {"secret", "header", "run", "parser"}
+    assert {name: value for name, value in again.items() if name not in apart} == {
+        name: value for name, value in vars(said).items() if name not in apart
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--redis", "own", "--synapse", "http://s"],
+            "--synapse: nothing live is connected to a Redis",
+        ),
+        (["--may-cut"], "unrecognized arguments: --may-cut"),
+    ],
+)
+def test_what_a_replay_cannot_heed_is_wrong_usage(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("replay", "approve-by-api", *arguments) == 2
+    assert said in capsys.readouterr().err

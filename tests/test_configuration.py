@@ -137,6 +137,7 @@ SYNAPSE = "redis = 'redis://r'\n[synapse]\nurl = 'http://s'\n"
         (AURA + "headers = {'X Who' = 'kim'}", "[aura] headers: 'X Who' is no name of a header"),
         (AURA + "secret = 5", "[aura]: secret is what is not shown here, text was expected"),
         ("[triggers.rag]\ncommand = []", "[triggers.rag]: command is [], a program and its arguments were expected"),
+        ("[triggers.rag]\nurl = 'http://a'\nmethod = 'P T'", "method is 'P T', one of HTTP was expected"),
         ("[triggers.rag]\nurl = 'rag'", "[triggers.rag]: url rag: no http:// or https:// URL"),
         ("[triggers.rag]\nurl = 'http://a'\ntimeout = inf", "[triggers.rag]: timeout is inf, a number of seconds"),
     ],

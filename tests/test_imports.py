@@ -90,7 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"outage", "redaction", "runner", "seats", "stories", "synapse"},
     "seats": LEAVES
     | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"},
-    "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "runner"},
+    "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "redaction", "runner"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "report": {"verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import located
+from harness import located, scenario
+from harness.agreement import Agreement
 from harness.cli import main
+from harness.gate import Settings
 from harness.history import decode, encode
 from harness.redaction import Redaction
+from harness.replay import Conditions, Played, play_all
 
 QUICK = ["--examples", "3"]
 redacted = Redaction(b"a salt of a run").of
@@ -107,3 +110,16 @@ def test_peoples_text_is_found_in_bytes_that_are_not_utf_8_and_stay_so(encoding:
 def test_a_mark_is_of_its_run_alone() -> None:
     one, other = Redaction(b"one"), Redaction(b"other")
     assert one.of("김민수", "user") == one.of("김민수", "comment") != other.of("김민수", "user")
+
+
+def test_what_a_redacted_story_waits_for_comes_as_soon_as_in_another(agreed: Agreement) -> None:
+    told = [scenario.load(path) for path in scenario.paths() if path.stem == "approve-by-signal"]
+
+    def played(redact: Redaction | None) -> Played:
+        (one,) = play_all(agreed, told, Settings(), Conditions(redact=redact))
+        return one
+
+    redacted, other = played(Redaction(b"salt")), played(None)
+    assert (redacted.outcome, redacted.virtual_seconds) == (other.outcome, other.virtual_seconds)
+    assert "김검토" in other.judged.scenario.text
+    assert "김검토" not in redacted.judged.scenario.text  # of which a report shows the lines

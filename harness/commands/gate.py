@@ -26,15 +26,16 @@ from harness.commands.options import (
     live_options,
     positive,
     redaction,
+    repeating,
     writable,
 )
 
 if TYPE_CHECKING:
     from harness.agreement import Agreement
+    from harness.configuration import Configuration
     from harness.gate import Options, Settings
     from harness.replay import Played
     from harness.report.progress import Progress
-    from harness.seats import Targets
 
 
 def add(commands: object) -> None:
@@ -49,7 +50,9 @@ def add(commands: object) -> None:
     gate.add_argument("--examples", type=positive, default=200, metavar="N", help="generated inputs of each kind (200)")
     gate.add_argument("--history", type=writable, metavar="FILE", help="keep what was observed, as JSON lines")
     judging_options(gate)
-    live_options(gate)
+    live_options(gate).add_argument(
+        "--may-cut", action="store_true", help="end the live Synapse's connection to Redis once, to see what it loses"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         redact=redaction(arguments),
         seed=arguments.seed,
         examples=arguments.examples,
-        command=_command(arguments, targets),
+        command=_command(arguments, configured),
     )
     settings = gate.Settings.from_environment(os.environ)
     with (
@@ -108,18 +111,7 @@ def _stories(
     return replay.play_all(agreement, scenarios, settings, conditions, out=out, told=told)
 
 
-def _command(arguments: argparse.Namespace, targets: Targets) -> tuple[str, ...]:
+def _command(arguments: argparse.Namespace, configured: Configuration) -> tuple[str, ...]:
     """What repeats the run, without any secret."""
-    from harness.bus import without_password
-    from harness.live.address import shown
-
     command = ["aura-harness", "gate", "--seed", str(arguments.seed), "--examples", str(arguments.examples)]
-    if arguments.contracts:
-        command += ["--contracts", str(arguments.contracts)]
-    if arguments.redis:
-        command += ["--redis", without_password(arguments.redis)]
-    for option, target in (("--aura", targets.aura), ("--synapse", targets.synapse)):
-        command += [] if target is None else [option, shown(target.url)]
-    for option in ("allow_writes", "may_cut"):
-        command += [f"--{option.replace('_', '-')}"] if getattr(arguments, option) else []
-    return tuple(command)
+    return (*command, *repeating(arguments, configured))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 from harness.report import FORMATS, ON_STANDARD_OUTPUT
 
 STANDARD_OUTPUT = Path("-")
+_SWITCHES = ("insecure", "allow-writes", "may-cut", "redact")
 EXIT_CODES = """exit codes:
   0  every `must` in reach is kept
   1  a `must` is broken and not waived, or a waiver has to go
@@ -125,8 +126,8 @@ def positive(text: str) -> int:
     return number
 
 
-def live_options(parser: argparse.ArgumentParser) -> None:
-    """Which seats are live, and how they are reached; `configuration` reads them."""
+def live_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Which seats are live, and how they are reached; `configuration` reads them. The group that they stand in."""
     live = parser.add_argument_group(
         "live seats",
         "A seat without a URL is simulated. Everything can also stand in harness.toml or in the environment "
@@ -147,10 +148,32 @@ def live_options(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--allow-writes", action="store_true", help="leave behind on live systems what the whole run does"
     )
-    live.add_argument(
-        "--may-cut", action="store_true", help="end the live Synapse's connection to Redis once, to see what it loses"
-    )
     live.add_argument("--redact", action="store_true", help="keep no text of people's in history and reports")
+    return live
+
+
+def repeating(arguments: argparse.Namespace, configured: Configuration) -> list[str]:
+    """What reaches the same seats in the same way again. What may be a secret is left out, or `***` where one cannot do
+    without it."""
+    from harness.bus import without_password
+    from harness.live.address import shown
+
+    seats = {"aura": configured.aura, "synapse": configured.synapse}
+    said: dict[str, object] = {
+        "contracts": arguments.contracts,
+        "config": arguments.config,
+        "redis": None if configured.redis_url is None else without_password(configured.redis_url),
+        **{name: None if target is None else shown(target.url) for name, target in seats.items()},
+        "tenant": arguments.tenant,
+        "patience": None if arguments.patience is None else f"{arguments.patience:g}",
+        "hitl-timeout": None if arguments.hitl_timeout is None else f"{arguments.hitl_timeout:g}",
+        "aura-feedback": arguments.aura_feedback,
+    }
+    words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+    for header in arguments.header:
+        words += ["--header", f"{header.partition(':')[0]}:***"]
+    given = vars(arguments)
+    return words + [f"--{name}" for name in _SWITCHES if given.get(name.replace("-", "_"))]
 
 
 def redaction(arguments: argparse.Namespace) -> Redaction | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -29,6 +31,7 @@ from harness.commands.options import (
     live_options,
     positive,
     redaction,
+    repeating,
     report_option,
     seconds,
     waivers_option,
@@ -39,6 +42,8 @@ from harness.errors import HarnessError, UsageError
 if TYPE_CHECKING:
     from datetime import date
 
+    from harness.configuration import Configuration
+    from harness.redaction import Redaction
     from harness.redis_server import RedisServer
     from harness.replay import Played, Rounds
     from harness.report import Report
@@ -118,6 +123,13 @@ def run(arguments: argparse.Namespace) -> int:
         return _attach(arguments)
     if arguments.redis != OWN_REDIS:
         return _play(arguments, server=None)
+    configured = configuration(arguments)
+    if configured.aura is not None or configured.synapse is not None:
+        option = "--synapse" if configured.aura is None else "--aura"
+        raise UsageError(
+            f"{option}: nothing live is connected to a Redis that is started for the run; give the one that it uses "
+            f"instead of --redis {OWN_REDIS}"
+        )
     from harness.redis_server import private_server
 
     with private_server() as server:
@@ -154,7 +166,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     targets = Targets(configured.aura, configured.synapse, configured.triggers)
     if targets.live and not arguments.scenarios and not arguments.allow_writes:
         scenarios = replay.most_telling_first(scenarios)
-    command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
+    repeated = configured if server is None else dataclasses.replace(configured, redis_url=OWN_REDIS)
 
     def told(played: replay.Played) -> None:
         outcome = played.outcome_without(waived)
@@ -181,7 +193,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         allow_writes=arguments.allow_writes,
         redact=redaction(arguments),
         folder=arguments.history,
-        command=command,
+        command=_command(arguments, repeated),
     )
     if leaves := replay.leaves_behind(scenarios, conditions, arguments.repeat):
         print(f"leaves    {leaves}", flush=True)
@@ -233,8 +245,10 @@ def _attach(arguments: argparse.Namespace) -> int:
             f"--attach {arguments.attach} --answer none: say how long that Aura waits for an answer, --hitl-timeout S "
             "(hitl_timeout in [aura] of harness.toml)"
         )
-    command = ("aura-harness", "replay", "--attach", arguments.attach, "--answer", arguments.answer)
-    path = arguments.history / f"{arguments.attach}.jsonl" if arguments.history else None
+    redact = redaction(arguments)
+    command = _attaching(arguments, configured, redact)
+    name = re.sub(r"[/\\:\0]", "_", arguments.attach)[:80]  # of bytes, a file system takes 255
+    path = arguments.history / f"{name}.jsonl" if arguments.history else None
     with opened(path) as out, asyncio.Runner() as runner:
         history = runner.run(
             attach(
@@ -246,12 +260,29 @@ def _attach(arguments: argparse.Namespace) -> int:
                 hitl_timeout=configured.hitl_timeout,
                 patience=arguments.patience or ATTACHING,
                 command=command,
+                redact=redact,
                 out=out,
             )
         )
     header(history.run)
     verdicts = [each for each in judge(agreement, history) if each.exercised]
     return present(arguments, reported([history], verdicts, [], [], waivers=waivers, whole=False, today=today()))
+
+
+def _command(arguments: argparse.Namespace, configured: Configuration) -> tuple[str, ...]:
+    """What plays it again, but for the scenario's name; no secret is in it."""
+    command = ["aura-harness", "replay", "--seed", str(arguments.seed)]
+    if arguments.timeout != arguments.parser.get_default("timeout"):
+        command += ["--timeout", f"{arguments.timeout:g}"]
+    return (*command, *repeating(arguments, configured))
+
+
+def _attaching(arguments: argparse.Namespace, configured: Configuration, redact: Redaction | None) -> tuple[str, ...]:
+    command = ["aura-harness", "replay", "--attach", arguments.attach, "--answer", arguments.answer]
+    for option, text in (("--user", arguments.user), ("--reason", arguments.reason)):
+        if text not in (None, arguments.parser.get_default("user")):
+            command += [option, text if redact is None else redact.of(text, "user")]
+    return (*command, *repeating(arguments, configured))
 
 
 def _republish(arguments: argparse.Namespace) -> int:
