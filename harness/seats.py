@@ -232,8 +232,8 @@ async def _prove(target: AuraTarget, app: App, bus: Bus, recorder: Recorder, clo
         others = await bus.others_connected()
         who = "others are connected, and still" if others else "nobody but this run is connected, and"
         raise HarnessError(
-            f"--redis {bus.description}: {who} nothing came of an action that was recorded; "
-            f"give the Redis on which the Aura at {shown(target.url)} publishes (also HARNESS_REDIS_URL)"
+            f"--redis {bus.description}: {who} nothing came of an action that was recorded: either the Aura at "
+            f"{shown(target.url)} publishes nothing at all, or on another Redis; give that one (also HARNESS_REDIS_URL)"
         ) from None
 
 

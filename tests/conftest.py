@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Loaded before anything else: pytester forgets the modules that a test of its own loads first, and rich, which is asked
+# whether it knows a thing, then meets another copy of its own classes.
+import harness.report.terminal  # noqa: F401
 from harness import agreement
 from harness.agreement import Agreement
 from harness.redis_server import private_server
