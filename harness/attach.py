@@ -20,11 +20,11 @@ from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.clock import Clock, WallClock
 from harness.errors import HarnessError
 from harness.gate import SEATS, Settings
-from harness.history import FINISHED, History, Recorder
+from harness.history import History, Recorder
 from harness.http import call
 from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
 from harness.redaction import Redaction
-from harness.runner import SynapseSeat, described, quiet, simulated_synapse
+from harness.runner import SynapseSeat, described, quiet, simulated_synapse, to_its_end
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
 TIMEOUT = "hitl-timeout"
@@ -83,7 +83,7 @@ async def attach(
         seats = {**told["seats"], "aura": f"session {session}"}
         recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
         bus.leave_alone(lambda wire: any(mark in wire for mark in marks))
-        try:
+        with to_its_end(bus, recorder):
             await bus.tap(recorder)
             async with simulated_synapse(bus, recorder, clock, 1, synapse, _records_nothing) as backend:
                 question = await _asked(bus, recorder, clock, session, hitl_timeout, patience)
@@ -97,11 +97,6 @@ async def attach(
                         await published(recorder, question.request, seen)
                 await quiet(recorder, SETTLE)
                 bus.must_have_listened()
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": FINISHED})
-        except asyncio.CancelledError:
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 

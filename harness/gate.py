@@ -26,12 +26,12 @@ from harness.clock import Clock, Ids, WallClock
 from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
-from harness.history import FINISHED, History, Recorder
+from harness.history import History, Recorder
 from harness.http import across_loops
 from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import Redaction
-from harness.runner import described, in_thread, quiet, together, unless_lost
+from harness.runner import described, in_thread, quiet, to_its_end, together, unless_lost
 from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
 from harness.synapse.settings import Settings as SynapseSettings
@@ -106,26 +106,15 @@ async def run(
     ids = run_ids(options)
     async with open_bus(options.redis_url) as bus:
         began(recorder.record("run", _described(agreement, options, bus, ids)).data)
-        driven = False
-        try:
+        with to_its_end(bus, recorder) as begun:
             aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
             up = brought_up(options.targets, bus, recorder, clock, ids, options.seed, aura, settings.synapse)
             async with up as seats:
-                driven = True
+                begun.driven = True
                 caller = _caller(options.targets, settings, clock)
                 driving = Gate(agreement, options, clock, recorder, bus, seats, caller, ids, progress).drive()
                 await unless_lost(driving, [bus.lost, *seats.losses])
                 bus.must_have_listened()
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": FINISHED})
-        except asyncio.CancelledError:
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": "interrupted"})
-        except (HarnessError, RedisError, ConnectionError) as error:
-            if not driven:
-                raise
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": "interrupted", "why": str(error)})
     return recorder.history()
 
 

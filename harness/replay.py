@@ -19,12 +19,12 @@ from harness.checks import judge
 from harness.clock import Clock, Ids, VirtualClock, WallClock
 from harness.expect import Judged, JudgedScenario
 from harness.gate import Settings
-from harness.history import FINISHED, History, Recorder
+from harness.history import History, Recorder
 from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
 from harness.redaction import Redaction
 from harness.redis_server import RedisServer
-from harness.runner import described
+from harness.runner import described, to_its_end
 from harness.scenario import Scenario, Step
 from harness.seats import Seats, Targets, brought_up
 from harness.verdict import Outcome, Verdict
@@ -288,17 +288,12 @@ async def _run(
         told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
         recorder.record("run", told | (_described(targets) if targets.live else {}))
         up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
-        try:
+        with to_its_end(bus, recorder):
             async with up as seats:
                 outage = _outage(seats, bus, conditions)
                 player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
                 await player.play()
                 bus.must_have_listened()
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": FINISHED})
-        except asyncio.CancelledError:
-            bus.tell_foreign(recorder)
-            recorder.record("step", {"do": "interrupted"})
     return recorder.history()
 
 

@@ -7,13 +7,15 @@ import json
 import platform
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
 
 from harness import __version__, tokens
 from harness.agreement import Agreement
@@ -26,7 +28,7 @@ from harness.aura.settings import Settings as AuraSettings
 from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Subscription
 from harness.clock import Clock
 from harness.errors import HarnessError
-from harness.history import Recorder, encode, ids_of
+from harness.history import FINISHED, Recorder, encode, ids_of
 from harness.http import App, Tap, call
 from harness.stomp import Client, record
 from harness.synapse.cases import Action, Cases, Decision
@@ -165,6 +167,29 @@ def described(
             **{name: version(name) for name in ("starlette", "redis", "fakeredis", "schemathesis")},
         },
     }
+
+
+class Begun:
+    """Whether a run has begun to drive its seats: from then on, what it recorded is kept, whatever ends it."""
+
+    driven = False
+
+
+@contextmanager
+def to_its_end(bus: Bus, recorder: Recorder) -> Iterator[Begun]:
+    """Record how the run within ends, and of how many messages of others it kept away. An interruption ends with this
+    block, and so does the loss of a system once `driven` is set; before that, it is raised."""
+    begun, end = Begun(), {"do": FINISHED}
+    try:
+        yield begun
+    except asyncio.CancelledError:
+        end = {"do": "interrupted"}
+    except (HarnessError, RedisError, ConnectionError) as error:
+        if not begun.driven:
+            raise
+        end = {"do": "interrupted", "why": str(error)}
+    bus.tell_foreign(recorder)
+    recorder.record("step", end)
 
 
 async def quiet(recorder: Recorder, seconds: float, at_most: float = RESTLESS) -> None:
