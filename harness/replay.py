@@ -17,6 +17,7 @@ from harness.agreement import Agreement
 from harness.bus import Bus, open_bus
 from harness.checks import judge
 from harness.clock import Clock, Ids, VirtualClock, WallClock
+from harness.errors import HarnessError
 from harness.expect import Judged, JudgedScenario
 from harness.gate import Settings
 from harness.history import History, Recorder
@@ -24,7 +25,7 @@ from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
 from harness.redaction import Redaction
 from harness.redis_server import RedisServer
-from harness.runner import described, to_its_end
+from harness.runner import described, to_its_end, unless_lost
 from harness.scenario import Scenario, Step
 from harness.seats import Seats, Targets, brought_up
 from harness.verdict import Outcome, Verdict
@@ -77,11 +78,14 @@ Rounds = Sequence[Sequence[Played]]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with what was played until then: whole stories, and at the end perhaps a part of one."""
+    """Ctrl-C, or the loss of a live system, with what was played until then: whole stories, and at the end perhaps a
+    part of one."""
 
-    def __init__(self, rounds: Rounds) -> None:
+    def __init__(self, rounds: Rounds, why: str = "") -> None:
         super().__init__()
         self.rounds = rounds
+        self.why = why
+        """What was lost; empty upon Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def play_all(
     told: Callable[[Played], None] = lambda played: None,
 ) -> tuple[Played, ...]:
     """Histories go to `out` one after another, where there is no folder for them. Raises HarnessError when a Redis or a
-    live seat cannot be worked with.
+    live seat cannot be worked with, and Interrupted as `play_rounds` does.
     """
     (played,) = play_rounds(agreement, scenarios, settings, conditions, rounds=1, out=out, told=told)
     return tuple(played)
@@ -131,7 +135,7 @@ def play_rounds(
 ) -> Rounds:
     """As `play_all`, so often. What is left behind at live systems is counted over all of them.
 
-    Raises Interrupted, with what was played until then, upon Ctrl-C.
+    Raises Interrupted, with what was played until then, upon Ctrl-C and where a live system is lost on the way.
     """
     chosen = conditions or Conditions()
     played: list[Played] = []
@@ -151,9 +155,15 @@ def play_rounds(
                     played.append(_play(agreement, scenario, settings, chosen, file, prove=not played, refusal=refused))
                 told(played[-1])
                 if not played[-1].history.complete:
-                    raise Interrupted(in_rounds())
+                    raise Interrupted(in_rounds(), played[-1].history.why)
+    except Interrupted:
+        raise
     except KeyboardInterrupt as stopped:
         raise Interrupted(in_rounds()) from stopped
+    except HarnessError as lost:
+        if not played or not chosen.targets.live:
+            raise
+        raise Interrupted(in_rounds(), str(lost)) from lost
     return in_rounds()
 
 
@@ -288,11 +298,12 @@ async def _run(
         told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
         recorder.record("run", told | (_described(targets) if targets.live else {}))
         up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
-        with to_its_end(bus, recorder):
+        with to_its_end(bus, recorder) as begun:
             async with up as seats:
+                begun.driven = targets.live
                 outage = _outage(seats, bus, conditions)
                 player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
-                await player.play()
+                await unless_lost(player.play(), seats.losses)
                 bus.must_have_listened()
     return recorder.history()
 

@@ -174,8 +174,9 @@ async def brought_up(
         else:
             gap = KilledGap(bus, recorder, targets.synapse.patience) if targets.may_cut else None
             backend = await held.enter_async_context(_live_backend(targets.synapse, targets, recorder, clock))
-        if targets.aura is not None and prove:
-            await _prove(targets.aura, seat.app, bus, recorder, clock, ids)
+        if targets.aura is not None:
+            if prove:
+                await _prove(targets.aura, seat.app, bus, recorder, clock, ids)
             losses.append(partial(unreachable, targets.aura))
         yield Seats(seat, backend, bus.publisher("harness"), headers, gap, tuple(losses))
         catch_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from serving import serving
 from test_live_aura import triggers
 from test_live_pair import processes, targets_of
 
-from harness import gate, stories
+from harness import gate, scenario, stories
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.clock import Ids
@@ -22,6 +23,7 @@ from harness.history import History
 from harness.http import App, Receive, Scope, Send, read_body, replay
 from harness.live.aura import AuraTarget
 from harness.redis_server import private_server
+from harness.replay import Conditions, Interrupted, play_all
 from harness.seats import Targets
 
 
@@ -118,3 +120,31 @@ def test_a_system_that_is_killed_ends_the_run_and_is_not_blamed_for_its_silence(
     assert not history.complete
     assert killed.url.removeprefix("http:") in history.why
     assert broken(agreed, history) == set()
+
+
+@pytest.mark.parametrize("seat", ["aura", "synapse"])
+def test_a_system_that_is_killed_in_a_story_ends_the_replay_and_what_came_before_is_kept(
+    agreed: Agreement, real_redis: str, seat: str, tmp_path: Path
+) -> None:
+    feedback = tmp_path / "feedback.jsonl"
+    chosen = [scenario.load(path) for path in scenario.paths() if path.stem in ("approve-by-api", "reject-by-api")]
+    assert len(chosen) == 2
+    with processes(real_redis, aura={"HITL_FEEDBACK_LOG_PATH": str(feedback)}) as (first, second):
+        targets = targets_of(first, second)
+        assert targets.aura is not None
+        targets = replace(targets, aura=replace(targets.aura, feedback=feedback))
+        victim = {"aura": first, "synapse": second}[seat]
+
+        def kill() -> None:
+            victim.process.kill()
+            victim.process.wait()
+
+        conditions = Conditions(redis_url=real_redis, targets=targets, allow_writes=True)
+        with pytest.raises(Interrupted) as stopped:
+            play_all(agreed, chosen, Settings(), conditions, out=Acts('"do":"reject"', 1, kill))
+    ((whole, cut),) = stopped.value.rounds
+    assert whole.history.complete
+    assert whole.outcome == "kept"
+    assert not cut.history.complete
+    assert victim.url.removeprefix("http:") in stopped.value.why
+    assert broken(agreed, cut.history) == set()

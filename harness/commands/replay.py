@@ -199,11 +199,11 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
         print(f"leaves    {leaves}", flush=True)
     try:
         rounds = replay.play_rounds(agreement, scenarios, settings, conditions, rounds=arguments.repeat, told=told)
-        interrupted = False
+        interrupted, lost = False, ""
     except replay.Interrupted as stopped:
         if not stopped.rounds:
             raise
-        rounds, interrupted = stopped.rounds, True
+        rounds, interrupted, lost = stopped.rounds, True, stopped.why
     shown = replay.worst(rounds, waived)
     differing = replay.differing(rounds) if configured.redis_url is None else ()
     report = _report_of(shown, [each for played in rounds for each in played], waivers, day, differing, interrupted)
@@ -218,6 +218,8 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     if interrupted:
         number = sum(map(len, rounds))
         print(f"interrupted in scenario {number} of {len(scenarios) * arguments.repeat}; what was recorded was judged")
+        if lost:
+            print(lost)
     terminal.show(console, terminal.left_alone(report), on_one_line=True)
     kept = sum(each.outcome_without(waived) == "kept" for each in shown)
     print(f"{kept} of {len(scenarios)} scenarios kept (exit {report.exit_code}); {seats(report.run)}")
