@@ -6,6 +6,11 @@ class HarnessError(Exception):
 
     exit_code = 4
 
+    @property
+    def on_the_way(self) -> bool:
+        """Whether it can befall a run that was called rightly, and is no reason to lose what it recorded."""
+        return self.exit_code == HarnessError.exit_code
+
 
 class UsageError(HarnessError):
     """The command was called in a way that cannot be carried out."""

@@ -78,14 +78,14 @@ Rounds = Sequence[Sequence[Played]]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, or the loss of a live system, with what was played until then: whole stories, and at the end perhaps a
-    part of one."""
+    """Ctrl-C, or what kept a live run from going on, with what was played until then: whole stories, and at the end
+    perhaps a part of one."""
 
     def __init__(self, rounds: Rounds, why: str = "") -> None:
         super().__init__()
         self.rounds = rounds
         self.why = why
-        """What was lost; empty upon Ctrl-C."""
+        """What kept it from going on; empty upon Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def play_rounds(
 ) -> Rounds:
     """As `play_all`, so often. What is left behind at live systems is counted over all of them.
 
-    Raises Interrupted, with what was played until then, upon Ctrl-C and where a live system is lost on the way.
+    Raises Interrupted, with what was played until then, upon Ctrl-C and where a live run cannot go on.
     """
     chosen = conditions or Conditions()
     played: list[Played] = []
@@ -161,7 +161,7 @@ def play_rounds(
     except KeyboardInterrupt as stopped:
         raise Interrupted(in_rounds()) from stopped
     except HarnessError as lost:
-        if not played or not chosen.targets.live:
+        if not played or not chosen.targets.live or not lost.on_the_way:
             raise
         raise Interrupted(in_rounds(), str(lost)) from lost
     return in_rounds()
@@ -303,7 +303,7 @@ async def _run(
                 begun.driven = targets.live
                 outage = _outage(seats, bus, conditions)
                 player = Player(scenario, ids.run, seats, targets, bus, recorder, clock, pace, outage, refusal)
-                await unless_lost(player.play(), seats.losses)
+                await unless_lost(player.play(), [bus.lost, *seats.losses] if targets.live else [])
                 bus.must_have_listened()
     return recorder.history()
 

@@ -170,7 +170,7 @@ def described(
 
 
 class Begun:
-    """Whether a run has begun to drive its seats: from then on, what it recorded is kept, whatever ends it."""
+    """Whether a run has begun to drive its seats: from then on, what it recorded is kept where it cannot go on."""
 
     driven = False
 
@@ -178,14 +178,14 @@ class Begun:
 @contextmanager
 def to_its_end(bus: Bus, recorder: Recorder) -> Iterator[Begun]:
     """Record how the run within ends, and of how many messages of others it kept away. An interruption ends with this
-    block, and so does the loss of a system once `driven` is set; before that, it is raised."""
+    block, and so does what keeps the run from going on once `driven` is set; before that, it is raised."""
     begun, end = Begun(), {"do": FINISHED}
     try:
         yield begun
     except asyncio.CancelledError:
         end = {"do": "interrupted"}
     except (HarnessError, RedisError, ConnectionError) as error:
-        if not begun.driven:
+        if not begun.driven or (isinstance(error, HarnessError) and not error.on_the_way):
             raise
         end = {"do": "interrupted", "why": str(error)}
     bus.tell_foreign(recorder)

@@ -83,7 +83,8 @@ ALLOWED: dict[str, set[str]] = {
         "seats",
         "workbench",
     },
-    "replay": {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
+    "replay": LEAVES
+    | {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
     | {"outage", "redaction", "redis_server", "seats", "verdict", "virtual"},
     "gate": LEAVES
     | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}

@@ -24,6 +24,7 @@ from harness.http import App, Receive, Scope, Send, read_body, replay
 from harness.live.aura import AuraTarget
 from harness.redis_server import private_server
 from harness.replay import Conditions, Interrupted, play_all
+from harness.scenario import ScenarioError
 from harness.seats import Targets
 
 
@@ -101,6 +102,15 @@ def test_a_redis_that_ends_ends_the_run_and_blames_nobody(agreed: Agreement, tmp
     assert broken(agreed, history) == set()
 
 
+OPENED_TWICE = """
+title: A viewer is opened that is open.
+given:
+  cases: {odd: {}}
+  viewers: {v: {shows: odd}}
+steps:
+  - open viewer: {viewer: v}
+  - expect refetch: {viewer: v}
+"""
 ASKED = len(list(stories.representative(Ids("h1"), 1.0)))
 
 
@@ -148,3 +158,29 @@ def test_a_system_that_is_killed_in_a_story_ends_the_replay_and_what_came_before
     assert not cut.history.complete
     assert victim.url.removeprefix("http:") in stopped.value.why
     assert broken(agreed, cut.history) == set()
+
+
+def test_a_redis_that_ends_in_a_story_ends_the_replay_and_blames_nobody(agreed: Agreement) -> None:
+    chosen = [scenario.load(path) for path in scenario.paths() if path.stem in ("approve-by-api", "recorded-twice")]
+    assert [each.name for each in chosen] == ["approve-by-api", "recorded-twice"]
+    with private_server() as server, processes(server.url) as (first, second):
+        targets = replace(targets_of(first, second), synapse=None)
+        conditions = Conditions(redis_url=server.url, targets=targets, allow_writes=True)
+        with pytest.raises(Interrupted) as stopped:
+            play_all(agreed, chosen, Settings(), conditions, out=Acts('"do":"record"', 1, server.stop))
+    ((whole, cut),) = stopped.value.rounds
+    assert whole.history.complete
+    assert not cut.history.complete
+    assert "was lost during the run" in stopped.value.why
+    assert broken(agreed, cut.history) == set()
+
+
+def test_a_story_that_cannot_be_played_as_it_is_written_is_still_refused(
+    agreed: Agreement, real_redis: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "opened-twice.yaml"
+    path.write_text(OPENED_TWICE, encoding="utf-8")
+    with processes(real_redis) as (first, second):
+        targets = replace(targets_of(first, second), synapse=None)
+        with pytest.raises(ScenarioError, match="viewer v is open"):
+            play_all(agreed, [scenario.load(path)], Settings(), Conditions(redis_url=real_redis, targets=targets))

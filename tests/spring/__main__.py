@@ -119,9 +119,10 @@ def _live(arguments: argparse.Namespace) -> int:
             for name, start in (("Spring", on_redis.already(url)), ("simulated", on_redis.SIMULATED)):
                 burst, broken = asyncio.run(on_redis.at_once(agreement, server.url, start, slow_first=slow_first))
                 print(burst.told(name, slow_first))
-                said += [each.clause for each in broken] + burst.unlike(
-                    name, takes_time=slow_first and start is not on_redis.SIMULATED
-                )
+                said += [each.clause for each in broken]
+                # The simulation spends no time on a message: what overtakes one hangs on how Redis cut the burst.
+                if not slow_first or start is not on_redis.SIMULATED:
+                    said += burst.unlike(name, slow_first)
     print(f"the application on Redis: {'; '.join(said) or 'nothing wrong'}")
     return 1 if said else 0
 

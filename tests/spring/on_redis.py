@@ -94,13 +94,9 @@ class Burst:
             f"inversions{overtaken}"
         )
 
-    def unlike(self, name: str, *, takes_time: bool) -> list[str]:
-        """Where it is not as Spring does it: each message on a thread of its own, which nothing puts in order.
-
-        `takes_time` is of one whose first message takes it long. The simulation lets others go first by chance and
-        spends no time on any message, so what comes before a given one hangs on how Redis cut the burst.
-        """
-        if takes_time:
+    def unlike(self, name: str, slow_first: bool) -> list[str]:
+        """Where it is not as Spring does it: each message on a thread of its own, which nothing puts in order."""
+        if slow_first:
             return [] if self.overtaken else [f"{name}: nothing overtook a slow message"]
         return [] if self.inversions else [f"{name}: {self.published} messages at once kept their order"]
 
