@@ -34,19 +34,21 @@ from harness.synapse.store import SqliteStore
 NEEDS_A_TRIGGER = {"trigger:action"}
 
 
+def options_for(redis_url: str, url: str, *without: str) -> Options:
+    return Options(
+        redis_url=redis_url,
+        targets=Targets(synapse=SynapseTarget(url), may_cut=True),
+        allow_writes=True,
+        examples=3,
+        without=frozenset({"approvals", "schemathesis", *without}),
+        quiet=0.2,
+    )
+
+
 def gated(agreed: Agreement, redis_url: str) -> History:
     async def run() -> History:
         async with synapse(redis_url) as url:
-            without = frozenset({"approvals", "schemathesis"})
-            options = Options(
-                redis_url=redis_url,
-                targets=Targets(synapse=SynapseTarget(url), may_cut=True),
-                allow_writes=True,
-                examples=3,
-                without=without,
-                quiet=0.2,
-            )
-            return await gate.run(agreed, options, Settings())
+            return await gate.run(agreed, options_for(redis_url, url), Settings())
 
     return asyncio.run(run())
 
@@ -94,16 +96,8 @@ def test_notifications_of_others_are_left_alone(agreed: Agreement, real_redis: s
                     tasks.append(asyncio.ensure_future(publish("workbench:alert", alarm)))
 
             tasks: list[asyncio.Future[int]] = []
-            without = frozenset({"approvals", "schemathesis", "gap"})
-            options = Options(
-                redis_url=real_redis,
-                targets=Targets(synapse=SynapseTarget(url), may_cut=True),
-                allow_writes=True,
-                examples=3,
-                without=without,
-                quiet=0.2,
-            )
-            history = await gate.run(agreed, options, Settings(), progress=progress)
+            chosen = options_for(real_redis, url, "gap")
+            history = await gate.run(agreed, chosen, Settings(), progress=progress)
             assert await tasks[0] == 2
             return history
 
