@@ -19,7 +19,7 @@ from harness.aura.hitl import channel_of
 from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.clock import Clock, WallClock
 from harness.errors import HarnessError
-from harness.gate import SEATS, Settings
+from harness.gate import Settings
 from harness.history import History, Recorder
 from harness.http import call
 from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
@@ -79,7 +79,7 @@ async def attach(
     synapse = dataclasses.replace(settings.synapse, action_follow_up="signal")
     async with open_bus(redis_url) as bus:
         reach = (*REACH, *([] if hitl_timeout is None else [TIMEOUT]))
-        told = described(agreement, bus, 1, SEATS, reach, command, time="wall")
+        told = described(agreement, bus, 1, reach, command, time="wall")
         seats = {**told["seats"], "aura": f"session {session}"}
         recorder.record("run", told | {"seats": seats, "tolerance": 5.0})
         bus.leave_alone(lambda wire: any(mark in wire for mark in marks))

@@ -6,7 +6,7 @@ Pure, like a check: it needs the scenario and its history. The runner asks it wh
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,11 @@ class JudgedScenario:
         outcomes = {each.outcome for each in self.expectations}
         return "broken" if "broken" in outcomes else "unproven" if "unproven" in outcomes else "kept"
 
+    @property
+    def wrong(self) -> Mapping[str, Judged]:
+        """Those that were not kept, by where they stand in the file."""
+        return {each.step.where: each for each in self.expectations if each.outcome != "kept"}
+
 
 def judge(told: Scenario, history: Sequence[Event]) -> tuple[Judged, ...]:
     """One for each expectation, in the order of the file.
@@ -101,12 +106,6 @@ def _perhaps_later(found: Judged, going_on: bool) -> Judged:
     if (found.outcome == "broken" and not forbids) or (found.outcome == "kept" and forbids and going_on):
         return Judged(found.step, "unproven", found.expected, seen="the run was cut off")
     return found
-
-
-def satisfied(told: Scenario, history: Sequence[Event], step: Step) -> bool:
-    """Whether everything that this step expects is kept by what has happened so far."""
-    meant = {part.where for part in step.expectations}
-    return all(each.outcome == "kept" for each in judge(told, history) if each.step.where in meant)
 
 
 def ids_of(history: Sequence[Event]) -> Ids:

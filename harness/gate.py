@@ -36,7 +36,6 @@ from harness.seats import Seats, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
 from harness.synapse.settings import Settings as SynapseSettings
 
-SEATS = ("aura", "synapse", "workbench")
 REACH = Targets().reach
 FEW = 4
 """Detections and RAG runs, where each leaves something behind."""
@@ -330,7 +329,7 @@ class Gate:
 
 
 def _described(agreement: Agreement, options: Options, bus: Bus, ids: Ids) -> dict[str, Any]:
-    told = described(agreement, bus, options.seed, SEATS, REACH, options.command, time="wall")
+    told = described(agreement, bus, options.seed, REACH, options.command, time="wall")
     told |= {**options.targets.described(), "examples": options.examples}
     return told | ({"ids": f"{ids.run}-", "leaves": _leaves(options)} if options.targets.live else {})
 

@@ -30,7 +30,6 @@ from harness.scenario import Scenario, Step
 from harness.seats import Seats, Targets, brought_up
 from harness.verdict import Outcome, Verdict
 
-SEATS = ("aura", "synapse", "workbench")
 REACH = (*gate.REACH, "trigger:action")
 ACTIONS = 20
 """How many actions a replay leaves behind at a live Aura, unless more are allowed."""
@@ -295,7 +294,7 @@ async def _run(
     recorder = Recorder(clock, out, conditions.redact.of_event) if conditions.redact else Recorder(clock, out)
     async with open_bus(conditions.redis_url) as bus:
         repeats = (*conditions.command, scenario.name)
-        told = described(agreement, bus, seed, SEATS, REACH, repeats, time="virtual" if embedded else "wall")
+        told = described(agreement, bus, seed, REACH, repeats, time="virtual" if embedded else "wall")
         recorder.record("run", told | (_described(targets) if targets.live else {}))
         up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
         with to_its_end(bus, recorder) as begun:

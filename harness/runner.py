@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from harness import __version__, tokens
-from harness.agreement import Agreement
+from harness.agreement import SEATS, Agreement
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
 from harness.aura.app import create_app
@@ -145,11 +145,11 @@ def described(
     agreement: Agreement,
     bus: Bus,
     seed: int,
-    seats: Sequence[str],
     reach: Sequence[str],
     command: Sequence[str],
     *,
     time: str,
+    seats: Sequence[str] = SEATS,
 ) -> dict[str, Any]:
     """What the first event of a history says of its run. `time` is `wall` or `virtual`."""
     return {

@@ -28,7 +28,6 @@ from harness.outage import CutGap, Gap, KilledGap
 from harness.runner import AuraSeat, Loss, backend_headers, recorded_at, simulated_aura, simulated_synapse
 from harness.synapse.settings import Settings as SynapseSettings
 
-SEATS = ("aura", "synapse", "workbench")
 TRIGGERS = ("detect", "rag", "hitl")
 
 

@@ -392,7 +392,6 @@ async def open_websocket(
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
-    subprotocols: Sequence[str] = SUBPROTOCOLS,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Channel]:
     """A Channel over the network, not by way of a proxy that the environment names, for HTTP does not go that way
@@ -401,7 +400,7 @@ async def open_websocket(
     from websockets.asyncio.client import connect
     from websockets.typing import Subprotocol
 
-    offered = [Subprotocol(name) for name in subprotocols] or None
+    offered = [Subprotocol(name) for name in SUBPROTOCOLS]
     async with connect(
         url, subprotocols=offered, additional_headers=headers, max_size=None, ssl=tls, proxy=None
     ) as connection:

@@ -35,7 +35,7 @@ from histories import (
 )
 
 from harness import scenario
-from harness.expect import judge, rejudge, satisfied
+from harness.expect import judge, rejudge
 from harness.history import Event, History
 from harness.hops import DOCUMENT, FEEDBACK, FRAME, MESSAGE, REFETCH
 
@@ -144,13 +144,6 @@ def test_what_must_not_come_may_still_come_after_a_run_was_cut_off() -> None:
     assert after(3) == ["kept", "unproven", "unproven"]
     assert after(5) == ["kept", "unproven", "kept"]
     assert after(6) == ["kept", "kept", "kept"]
-
-
-def test_the_runner_can_ask_whether_a_step_has_what_it_waits_for() -> None:
-    told = story(APPROVE, "unordered:\n      - expect publish: {by: aura}\n      - expect feedback: {}")
-    until = [GIVEN_STEP, begins(0), begins(1), published()]
-    assert not satisfied(told, history(*until), told.steps[1])
-    assert satisfied(told, history(*until, feedback()), told.steps[1])
 
 
 def test_a_history_of_anything_is_judged_without_an_accident() -> None:

@@ -20,9 +20,9 @@ def add(commands: object) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from harness.agreement import contracts_dir, load
+    from harness.agreement import SEATS, contracts_dir, load
     from harness.checks import CHECKS
-    from harness.gate import REACH, SEATS
+    from harness.gate import REACH
     from harness.lint import lint
 
     root = arguments.contracts or contracts_dir()

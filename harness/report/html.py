@@ -243,7 +243,7 @@ def _virtually(judged: JudgedScenario) -> str:
 
 def _steps(judged: JudgedScenario) -> str:
     """The lines of the file with the wrong ones marked, and what was seen instead."""
-    wrong = {each.step.where: each for each in judged.expectations if each.outcome != "kept"}
+    wrong = judged.wrong
     lines = "".join(line for step in judged.scenario.steps for line in _lines(step, wrong))
     told = "".join(_told(each) for each in wrong.values())
     return f'<pre class="lines" tabindex="0">{lines}</pre>{told}'

@@ -44,7 +44,7 @@ h1 {{ font-size: 1.35rem; margin: 0 0 .25rem; }} p {{ margin: 0 0 1rem; color: v
 """
 
 
-def timeline_html(history: Sequence[Event], title: str, *, shown: int = SHOWN) -> str:
+def timeline_html(history: Sequence[Event], title: str) -> str:
     """The whole page. What the diagram has no room for is counted in it."""
     run = history[0].data if history and history[0].kind == "run" else {}
     return (
@@ -52,7 +52,7 @@ def timeline_html(history: Sequence[Event], title: str, *, shown: int = SHOWN) -
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(title)}</title>\n<style>{COLOURS}{DIAGRAM}{_PAGE}</style>\n</head>\n"
         f"<body>\n<h1>{_text(title)}</h1>\n"
-        f"<p>{_text(_about(run, history))}</p>\n{diagram(history, title, shown=shown)}\n</body>\n</html>\n"
+        f"<p>{_text(_about(run, history))}</p>\n{diagram(history, title)}\n</body>\n</html>\n"
     )
 
 

@@ -27,7 +27,7 @@ def line(name: str, outcome: str, *, virtual: float | None, seconds: float) -> T
 def failing(judged: JudgedScenario, verdicts: Sequence[Verdict]) -> RenderableType:
     """The steps with the broken ones marked, what was seen instead, the hop, and the events around it."""
     scenario = judged.scenario
-    wrong = {each.step.where: each for each in judged.expectations if each.outcome != "kept"}
+    wrong = judged.wrong
     parts: list[RenderableType] = [Text(f"{scenario.name}: {printable(scenario.title)}", "bold")]
     for step in scenario.steps:
         marked = any(part.where in wrong for part in step.expectations)

@@ -24,7 +24,7 @@ from harness.expect import JudgedScenario
 from harness.history import FINISHED, History
 from harness.outage import Outage
 from harness.player import Player, wall
-from harness.replay import REACH, SEATS, Played, publishes
+from harness.replay import REACH, Played, publishes
 from harness.runner import AuraSeat, SynapseSeat, backend_headers, described, tapped_approvals
 from harness.scenario import Scenario, Step
 from harness.seats import Aura, Seats, Targets
@@ -125,7 +125,7 @@ async def _history(systems: Systems, scenario: Scenario, name: str, wait: float,
     settings = dataclasses.replace(systems.settings, hitl_timeout_seconds=wait)
     recorder = Excerpt(systems.feed, clock, f"{name}-")
     command = ("aura-harness", "replay", scenario.name)
-    recorder.record("run", described(agreement, bus, systems.seed, SEATS, REACH, command, time="wall"))
+    recorder.record("run", described(agreement, bus, systems.seed, REACH, command, time="wall"))
     gaps = bus.gaps
     systems.feed.listeners[recorder.take] = None
     try:

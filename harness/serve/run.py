@@ -221,4 +221,4 @@ def _parts(
 
 def _described(agreement: Agreement, options: Options, bus: Bus) -> dict[str, Any]:
     reach = dict.fromkeys(need for seat in options.seats for need in REACH[seat])
-    return described(agreement, bus, options.seed, options.seats, tuple(reach), options.command, time="wall")
+    return described(agreement, bus, options.seed, tuple(reach), options.command, time="wall", seats=options.seats)

@@ -136,7 +136,7 @@ async def at_once(
     recorder = Recorder(clock)
     ids = Ids(f"b{int(time.time())}")
     async with start(redis_url) as url, open_bus(redis_url) as bus:
-        told = described(agreement, bus, 1, gate.SEATS, REACH, ("make", "spring"), time="wall")
+        told = described(agreement, bus, 1, REACH, ("make", "spring"), time="wall")
         recorder.record("run", told | {"seats": {**told["seats"], "synapse": url}, "tolerance": CLOCKS_APART})
         bus.leave_alone(lambda wire: ids.run.encode() in wire)
         async with live_synapse(SynapseTarget(url), bus, recorder, ids):
