@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from harness.errors import HarnessError, UsageError
 from harness.history import LEFT_ALONE, Recorder, encode, ids_of
+from harness.pipeline import Pipeline
 
 HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
@@ -312,6 +313,7 @@ class Bus:
         self.gaps = 0
         """How often the tap was lost and put back by `keep_tapped`."""
         self._redis = client
+        self._pipeline = Pipeline(client)
         self._tap_client = tap_client or client
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -536,6 +538,7 @@ class Bus:
         if self._stored:
             with contextlib.suppress(RedisError, OSError):  # a server that is gone has nothing to be deleted
                 await self._redis.delete(*self._stored)
+        await self._pipeline.close()
         await self._redis.aclose()
         await self._tap_client.aclose()
 
@@ -554,7 +557,7 @@ class Bus:
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
         self._must_serve()
         async with self._announced_to_tap(seat, channel, wire):
-            return int(await self._redis.publish(channel, wire))
+            return await self._pipeline.publish(channel, wire)
 
     @contextlib.asynccontextmanager
     async def _announced_to_tap(self, seat: str, channel: str, wire: bytes) -> AsyncIterator[None]:

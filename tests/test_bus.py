@@ -230,7 +230,7 @@ def test_a_command_that_fails_beside_a_living_subscription_is_no_lost_subscripti
         async with open_bus(real_redis) as bus, asyncio.timeout(5):
             link = Link(bus, "synapse", changes.append)
             subscription = await link.subscribe("workbench:*")
-            await link.fetch("hitl:request:1")
+            await link.publish("elsewhere", b"0")
             with redis.Redis.from_url(real_redis) as other:
                 other.client_kill_filter(_type="normal")
                 with pytest.raises((OSError, redis.ConnectionError)):
