@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from harness.aura.publishers import Action
 
 _IDS = ("case_id", "request_id", "executor_id")
 _TEXTS = ("comment", "doc_key")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Unprocessable(Exception):
@@ -58,7 +60,7 @@ def _check(name: str, value: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     if not isinstance(found, str):
         return [_error("string_type", (name,), "Input should be a string")]
-    if any("\ud800" <= character <= "\udfff" for character in found):
+    if _SURROGATE.search(found):
         return [_error("string_unicode", (name,), "Input should be text without surrogates")]
     if not found and name in _IDS:
         return [_error("string_too_short", (name,), "Input should have at least 1 character")]
