@@ -39,6 +39,7 @@ EMPTIED = "emptied"
 OUTAGE = "outage"
 EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
+_MESSAGES = (b"message", b"pmessage")
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 Publish = Callable[[str, bytes], Awaitable[int]]
@@ -103,13 +104,18 @@ class Subscription:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def _read(self) -> None:
+        """Straight from the connection: redis-py's own loop makes another of every lost one before it tells, and
+        several objects of every message."""
+        connection = self._pubsub.connection
+        assert connection is not None
+        connection.socket_timeout = None
         try:
-            async for message in self._pubsub.listen():
-                if message["type"] not in ("message", "pmessage"):
-                    continue
-                channel, wire = message["channel"].decode(errors="replace"), message["data"]
-                if self._ours(channel, wire):
-                    self._received.put_nowait((channel, wire))
+            while True:
+                answer = await connection.read_response(disconnect_on_error=False, push_request=True)
+                if answer and answer[0] in _MESSAGES:
+                    channel, wire = answer[-2].decode(errors="replace"), answer[-1]
+                    if self._ours(channel, wire):
+                        self._received.put_nowait((channel, wire))
         except (RedisError, OSError) as error:
             self._lose(str(error))
 
