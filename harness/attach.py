@@ -19,12 +19,12 @@ from harness.aura.hitl import channel_of
 from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.clock import Clock, WallClock
 from harness.errors import HarnessError
-from harness.gate import Settings
 from harness.history import History, Recorder
 from harness.http import call
 from harness.live.triggers import AFTERWARDS, LOOK_AGAIN, object_of, published
 from harness.redaction import Redaction
 from harness.runner import SynapseSeat, described, quiet, simulated_synapse, to_its_end
+from harness.seats import Settings
 
 REACH = ("redis", "stomp", "rest", "trigger:hitl", "trigger:action")
 TIMEOUT = "hitl-timeout"

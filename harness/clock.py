@@ -48,6 +48,11 @@ class VirtualClock:
         return asyncio.get_running_loop().time()
 
 
+def time_of(clock: Clock) -> str:
+    """How a history names the time that it was taken in."""
+    return "virtual" if isinstance(clock, VirtualClock) else "wall"
+
+
 class Ids:
     """Ids that name their run, so that its traffic can be told from everybody else's."""
 

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from harness.errors import UsageError
+
 
 def given(
     settings: type[Any],
@@ -21,3 +23,12 @@ def given(
     found: dict[str, Any] = {name: environment[name.upper()] for name in names if environment.get(name.upper())}
     found |= {name: value for name, value in arguments.items() if value is not None}
     return {name: readers[name](value) if name in readers else value for name, value in found.items()}
+
+
+def switch(name: str, value: object) -> bool:
+    """`on` or `off`, as a variable of this name holds it; an argument is there already as what it is."""
+    if isinstance(value, bool):
+        return value
+    if value not in ("on", "off"):
+        raise UsageError(f"{name}: {value!r} was found, on or off was expected")
+    return value == "on"

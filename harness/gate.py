@@ -19,10 +19,9 @@ from redis.exceptions import RedisError
 
 from harness import cases, messages, stories
 from harness.agreement import Agreement, Sample
-from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.cases import DIRECT, RECORD_CALL, Call, Caller
-from harness.clock import Clock, Ids, WallClock
+from harness.clock import Clock, Ids, WallClock, time_of
 from harness.errors import HarnessError
 from harness.fuzz import BASE_URL, Fuzz
 from harness.generate import Detection, RagRun, Traffic
@@ -32,9 +31,8 @@ from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import Redaction
 from harness.runner import described, in_thread, quiet, to_its_end, together, unless_lost
-from harness.seats import Seats, Targets, brought_up
+from harness.seats import Seats, Settings, Targets, brought_up
 from harness.stories import Answer, Expiry, Outcome, Pause, Story
-from harness.synapse.settings import Settings as SynapseSettings
 
 REACH = Targets().reach
 FEW = 4
@@ -48,18 +46,6 @@ TOGETHER = 20
 
 Progress = Callable[[str, int, int | None], None]
 """Told the phase, how much of it is done, and how much there is in all, if that is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of the simulated seats."""
-
-    aura: AuraSettings = field(default_factory=AuraSettings)
-    synapse: SynapseSettings = field(default_factory=SynapseSettings)
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        return cls(AuraSettings.from_environment(environment), SynapseSettings.from_environment(environment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +77,24 @@ async def run(
     options: Options,
     settings: Settings,
     *,
+    clock: Clock | None = None,
     out: IO[str] | None = None,
     began: Callable[[Mapping[str, Any]], None] = lambda run: None,
     progress: Progress = lambda phase, done, total: None,
 ) -> History:
-    """The history of a run, written to `out` as it grows.
+    """The history of a run, written to `out` as it grows. Without a `clock` it takes wall time.
 
     `began` is told what the run is before it does anything. A run that is interrupted, or loses one of the systems on
     its way, keeps what it recorded, is not `complete`, and says why. Raises HarnessError when it cannot even begin.
     """
-    clock = WallClock()
+    clock = clock or WallClock()
     recorder = Recorder(clock, out, options.redact.of_event) if options.redact else Recorder(clock, out)
     ids = run_ids(options)
     async with open_bus(options.redis_url) as bus:
-        began(recorder.record("run", _described(agreement, options, bus, ids)).data)
+        began(recorder.record("run", _described(agreement, options, bus, ids, clock)).data)
         with to_its_end(bus, recorder) as begun:
-            aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=options.patience)
-            up = brought_up(options.targets, bus, recorder, clock, ids, options.seed, aura, settings.synapse)
+            seed, patient = options.seed, settings.waiting(options.patience)
+            up = brought_up(options.targets, bus, recorder, clock, ids, seed, patient)
             async with up as seats:
                 begun.driven = True
                 caller = _caller(options.targets, settings, clock)
@@ -328,8 +315,8 @@ class Gate:
             self.recorder.record("fuzz", {"tool": "schemathesis", **dataclasses.asdict(failure)})
 
 
-def _described(agreement: Agreement, options: Options, bus: Bus, ids: Ids) -> dict[str, Any]:
-    told = described(agreement, bus, options.seed, REACH, options.command, time="wall")
+def _described(agreement: Agreement, options: Options, bus: Bus, ids: Ids, clock: Clock) -> dict[str, Any]:
+    told = described(agreement, bus, options.seed, REACH, options.command, time=time_of(clock))
     told |= {**options.targets.described(), "examples": options.examples}
     return told | ({"ids": f"{ids.run}-", "leaves": _leaves(options)} if options.targets.live else {})
 

@@ -14,6 +14,10 @@ from harness.history import Recorder
 from harness.redis_server import RedisServer
 
 
+A_MOMENT = 0.001
+"""Seconds; of what is published at the very time of a cut, nobody can say what becomes of it."""
+
+
 class Outage(Protocol):
     """How the Redis of a run is taken away from both seats with all its keys, and given back to them, empty."""
 
@@ -75,8 +79,10 @@ class CutGap:
 
     async def lose(self, messages: Sequence[tuple[str, bytes]]) -> None:
         await self.link.cut()
+        await asyncio.sleep(A_MOMENT)
         for channel, wire in messages:
             await self.publish(channel, wire)
+        await asyncio.sleep(A_MOMENT)
         await self.link.restore()
 
 

@@ -336,7 +336,8 @@ class Player:
 
         fetch = partial(self._fetch, given.tenant)
         source = self._seats.backend.source(given.by, name)
-        viewer = Viewer(name, given.tenant, case, source, fetch, self._clock, on_refetch=refetched, on_change=changed)
+        make, told_of = self._seats.viewer, {"on_refetch": refetched, "on_change": changed}
+        viewer = make(name, given.tenant, case, source, fetch, self._clock, **told_of)
         await viewer.open()
         self._viewers[name] = viewer
         told = {"viewer": name, "case": case, "tenant": given.tenant, "source": given.by}

@@ -190,7 +190,7 @@ def _played(scenario: Scenario) -> Played:
 
     from harness import agreement, replay
     from harness.errors import HarnessError
-    from harness.gate import Settings
+    from harness.seats import Settings
 
     try:
         (played,) = replay.play_all(agreement.load(), [scenario], Settings.from_environment(os.environ))

@@ -16,10 +16,9 @@ from harness import expect, gate, virtual
 from harness.agreement import Agreement
 from harness.bus import Bus, open_bus
 from harness.checks import judge
-from harness.clock import Clock, Ids, VirtualClock, WallClock
+from harness.clock import Clock, Ids, VirtualClock, WallClock, time_of
 from harness.errors import HarnessError
 from harness.expect import Judged, JudgedScenario
-from harness.gate import Settings
 from harness.history import History, Recorder
 from harness.outage import CutOff, Outage, Restart
 from harness.player import VIRTUAL, Pace, Player, wall
@@ -27,7 +26,7 @@ from harness.redaction import Redaction
 from harness.redis_server import RedisServer
 from harness.runner import described, to_its_end, unless_lost
 from harness.scenario import Scenario, Step
-from harness.seats import Seats, Targets, brought_up
+from harness.seats import Seats, Settings, Targets, brought_up
 from harness.verdict import Outcome, Verdict
 
 REACH = (*gate.REACH, "trigger:action")
@@ -288,15 +287,15 @@ async def _run(
     embedded, targets, seed = conditions.redis_url is None, conditions.targets, conditions.seed
     clock: Clock = VirtualClock() if embedded else WallClock()
     pace = _pace(settings, conditions)
-    aura = dataclasses.replace(settings.aura, hitl_timeout_seconds=pace.timeout)
     synapse = dataclasses.replace(settings.synapse, action_publish_completed=publishes(scenario))
+    asked = dataclasses.replace(settings.waiting(pace.timeout), synapse=synapse)
     ids = Ids(f"r{seed}-{secrets.token_hex(3)}-{scenario.name}" if targets.live else f"r{seed}-{scenario.name}")
     recorder = Recorder(clock, out, conditions.redact.of_event) if conditions.redact else Recorder(clock, out)
     async with open_bus(conditions.redis_url) as bus:
         repeats = (*conditions.command, scenario.name)
-        told = described(agreement, bus, seed, REACH, repeats, time="virtual" if embedded else "wall")
+        told = described(agreement, bus, seed, REACH, repeats, time=time_of(clock))
         recorder.record("run", told | (_described(targets) if targets.live else {}))
-        up = brought_up(targets, bus, recorder, clock, ids, seed, aura, synapse, prove=prove)
+        up = brought_up(targets, bus, recorder, clock, ids, seed, asked, prove=prove)
         with to_its_end(bus, recorder) as begun:
             async with up as seats:
                 begun.driven = targets.live

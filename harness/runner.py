@@ -21,8 +21,9 @@ from harness import __version__, tokens
 from harness.agreement import SEATS, Agreement
 from harness.asgi_websocket import open_asgi_websocket
 from harness.aura.actions import Actions, Feedback, feedback_writer
-from harness.aura.app import create_app
 from harness.aura.hitl import Approvals
+from harness.aura.parts import AS_DEPLOYED as AURA_AS_DEPLOYED
+from harness.aura.parts import Parts as AuraParts
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import CUT, HITL_CHANNEL, LOST, Bus, Link, Subscription
@@ -35,6 +36,8 @@ from harness.synapse.cases import Action, Cases, Decision
 from harness.synapse.follow_ups import Record
 from harness.synapse.instant import Instant
 from harness.synapse.notification import NotificationDto, to_json
+from harness.synapse.parts import AS_DEPLOYED as SYNAPSE_AS_DEPLOYED
+from harness.synapse.parts import Parts as SynapseParts
 from harness.synapse.seat import Synapse
 from harness.synapse.settings import Settings as SynapseSettings
 from harness.synapse.store import SqliteStore
@@ -78,20 +81,30 @@ class SynapseSeat:
 
 
 @asynccontextmanager
-async def simulated_aura(bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings) -> AsyncIterator[AuraSeat]:
+async def simulated_aura(
+    bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings, parts: AuraParts = AURA_AS_DEPLOYED
+) -> AsyncIterator[AuraSeat]:
     link = _link(bus, recorder, "aura")
-    publishers = Publishers(settings, link.publish, clock)
-    actions = Actions(publishers, _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder), clock)
-    async with tapped_approvals(settings, link, actions, recorder, clock) as approvals:
-        yield AuraSeat(_aura(settings, actions, recorder, clock), publishers, approvals, actions, link)
+    publishers = parts.publishers(settings, link.publish, clock)
+    feedback = _tapped(feedback_writer(settings.hitl_feedback_log_path), recorder)
+    actions = parts.actions(publishers, feedback, clock)
+    app = _tapped_app(parts.app(settings, actions, clock), settings.jwt_secret, recorder, clock)
+    async with tapped_approvals(settings, link, actions, recorder, clock, parts) as approvals:
+        yield AuraSeat(app, publishers, approvals, actions, link)
 
 
 @asynccontextmanager
 async def tapped_approvals(
-    settings: AuraSettings, link: Link, actions: Actions, recorder: Recorder, clock: Clock
+    settings: AuraSettings,
+    link: Link,
+    actions: Actions,
+    recorder: Recorder,
+    clock: Clock,
+    parts: AuraParts = AURA_AS_DEPLOYED,
 ) -> AsyncIterator[Approvals]:
     """What is still waited for at the end is given up."""
-    approvals = Approvals(settings, TappedLink(link, recorder, settings.hitl_timeout_seconds), actions, clock)
+    redis = TappedLink(link, recorder, settings.hitl_timeout_seconds)
+    approvals = parts.approvals(settings, redis, actions, clock)
     try:
         yield approvals
     finally:
@@ -100,7 +113,13 @@ async def tapped_approvals(
 
 @asynccontextmanager
 async def simulated_synapse(
-    bus: Bus, recorder: Recorder, clock: Clock, seed: int, settings: SynapseSettings, record: Record
+    bus: Bus,
+    recorder: Recorder,
+    clock: Clock,
+    seed: int,
+    settings: SynapseSettings,
+    record: Record,
+    parts: SynapseParts = SYNAPSE_AS_DEPLOYED,
 ) -> AsyncIterator[SynapseSeat]:
     """`record` calls Aura's record endpoint."""
 
@@ -123,6 +142,7 @@ async def simulated_synapse(
         keep=link.store,
         fetch=link.fetch,
         record=record,
+        parts=parts,
     )
     try:
         async with system, _watched(system, recorder):
@@ -379,11 +399,11 @@ async def _watched(seat: Synapse, recorder: Recorder) -> AsyncIterator[None]:
             await watching
 
 
-def _aura(settings: AuraSettings, actions: Actions, recorder: Recorder, clock: Clock) -> App:
+def _tapped_app(app: App, secret: str, recorder: Recorder, clock: Clock) -> App:
     def inspect(authorization: str | None) -> Mapping[str, str]:
-        return tokens.inspect(authorization, settings.jwt_secret, clock.now())
+        return tokens.inspect(authorization, secret, clock.now())
 
-    return Tap(create_app(settings, actions, clock), recorder, clock, inspect, "aura")
+    return Tap(app, recorder, clock, inspect, "aura")
 
 
 def _tapped(feedback: Feedback, recorder: Recorder) -> Feedback:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from harness.aura.hitl import ApprovalRequest
+from harness.aura.parts import AS_DEPLOYED as AURA_AS_DEPLOYED
+from harness.aura.parts import Parts as AuraParts
 from harness.aura.settings import Settings as AuraSettings
 from harness.backend import Backend, LiveBackend, SimulatedBackend
 from harness.bus import Bus, Link, Publish
@@ -26,7 +28,10 @@ from harness.live.synapse import SynapseTarget, live_synapse
 from harness.live.triggers import TOLD_TIMEOUT, Trigger, TriggeredAura, published
 from harness.outage import CutGap, Gap, KilledGap
 from harness.runner import AuraSeat, Loss, backend_headers, recorded_at, simulated_aura, simulated_synapse
+from harness.synapse.parts import AS_DEPLOYED as SYNAPSE_AS_DEPLOYED
+from harness.synapse.parts import Parts as SynapseParts
 from harness.synapse.settings import Settings as SynapseSettings
+from harness.workbench.viewer import Viewer
 
 TRIGGERS = ("detect", "rag", "hitl")
 
@@ -90,6 +95,32 @@ class Targets:
         return {"seats": seats, "reach": list(self.reach), "tolerance": CLOCKS_APART if self.live else 0.0}
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the simulated seats are made of."""
+
+    aura: AuraParts = AURA_AS_DEPLOYED
+    synapse: SynapseParts = SYNAPSE_AS_DEPLOYED
+    viewer: Callable[..., Viewer] = Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of the simulated seats."""
+
+    aura: AuraSettings = field(default_factory=AuraSettings)
+    synapse: SynapseSettings = field(default_factory=SynapseSettings)
+    parts: Parts = field(default_factory=Parts)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        return cls(AuraSettings.from_environment(environment), SynapseSettings.from_environment(environment))
+
+    def waiting(self, seconds: float) -> Self:
+        """The same, where Aura waits so long for an answer."""
+        return replace(self, aura=replace(self.aura, hitl_timeout_seconds=seconds))
+
+
 class Tells(Protocol):
     """How Aura is made to do something of its own accord."""
 
@@ -129,6 +160,7 @@ class Seats:
     gap: Gap | None = None
     losses: tuple[Loss, ...] = ()
     """How each live one is found to be gone."""
+    viewer: Callable[..., Viewer] = Viewer
 
 
 @asynccontextmanager
@@ -139,8 +171,7 @@ async def brought_up(
     clock: Clock,
     ids: Ids,
     seed: int,
-    aura: AuraSettings,
-    synapse: SynapseSettings,
+    settings: Settings,
     *,
     prove: bool = True,
 ) -> AsyncIterator[Seats]:
@@ -163,11 +194,13 @@ async def brought_up(
         else:
             live = await held.enter_async_context(live_synapse(targets.synapse, bus, recorder, ids))
             losses.append(live.lost)
-        seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, aura))
-        headers = partial(_headers, targets, aura, clock)
+        parts = settings.parts
+        seat = await held.enter_async_context(_aura(targets, bus, recorder, clock, settings.aura, parts.aura))
+        headers = partial(_headers, targets, settings.aura, clock)
         if targets.synapse is None:
             record = partial(recorded_at, seat.app, headers, path=targets.record_path)
-            beside = await held.enter_async_context(simulated_synapse(bus, recorder, clock, seed, synapse, record))
+            synapse = simulated_synapse(bus, recorder, clock, seed, settings.synapse, record, parts.synapse)
+            beside = await held.enter_async_context(synapse)
             gap = CutGap(beside.link, bus.publisher("harness")) if targets.aura is None else None
             backend: Backend = SimulatedBackend(beside)
         else:
@@ -177,7 +210,7 @@ async def brought_up(
             if prove:
                 await _prove(targets.aura, seat.app, bus, recorder, clock, ids)
             losses.append(partial(unreachable, targets.aura))
-        yield Seats(seat, backend, bus.publisher("harness"), headers, gap, tuple(losses))
+        yield Seats(seat, backend, bus.publisher("harness"), headers, gap, tuple(losses), parts.viewer)
         catch_up()
 
 
@@ -194,11 +227,11 @@ async def _live_backend(
 
 @asynccontextmanager
 async def _aura(
-    targets: Targets, bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings
+    targets: Targets, bus: Bus, recorder: Recorder, clock: Clock, settings: AuraSettings, parts: AuraParts
 ) -> AsyncIterator[Aura]:
     target = targets.aura
     if target is None:
-        async with simulated_aura(bus, recorder, clock, settings) as seat:
+        async with simulated_aura(bus, recorder, clock, settings, parts) as seat:
             yield Aura.simulated(seat)
         return
     async with connection(target.url, target.patience, target.verify, target.headers) as client:

@@ -23,9 +23,9 @@ from harness.aura.hitl import ApprovalRequest
 from harness.bus import Bus, open_bus
 from harness.cli import main
 from harness.clock import WallClock
-from harness.gate import Settings
 from harness.history import Recorder, load
 from harness.live.triggers import Trigger, TriggeredAura
+from harness.seats import Settings
 
 
 def asked(url: str, session: str, request: str = "") -> None:

@@ -14,9 +14,10 @@ from harness.agreement import Agreement
 from harness.aura.settings import Settings as AuraSettings
 from harness.checks import judge
 from harness.errors import HarnessError
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import History, load
 from harness.redis_server import private_server
+from harness.seats import Settings
 from harness.verdict import exit_code
 
 

@@ -16,7 +16,7 @@ JOINING = {"cli", "commands", "pytest_plugin"}
 ALLOWED: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
-    "environment": set(),
+    "environment": LEAVES,
     "verdict": set(),
     "clock": set(),
     "virtual": set(),
@@ -88,11 +88,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"agreement", "bus", "checks", "clock", "expect", "gate", "history", "player", "runner", "scenario"}
     | {"outage", "redaction", "redis_server", "seats", "verdict", "virtual"},
     "gate": LEAVES
-    | {"", "agreement", "aura", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
-    | {"outage", "redaction", "runner", "seats", "stories", "synapse"},
+    | {"", "agreement", "bus", "cases", "clock", "fuzz", "generate", "history", "http", "messages"}
+    | {"outage", "redaction", "runner", "seats", "stories"},
     "seats": LEAVES
-    | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"},
-    "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "redaction", "runner"},
+    | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"}
+    | {"workbench"},
+    "attach": LEAVES | {"agreement", "aura", "bus", "clock", "history", "http", "live", "redaction", "runner", "seats"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "report": {"verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES

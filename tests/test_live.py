@@ -19,11 +19,11 @@ from harness.checks import judge
 from harness.clock import WallClock
 from harness.commands.judging import left_alone
 from harness.errors import HarnessError
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import History, Recorder
 from harness.http import App, Receive, Scope, Send
 from harness.live.synapse import PAGE, PROBES, LiveSynapse, SynapseTarget
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 from harness.stomp import Client, Frame
 from harness.synapse import listener, notification
 from harness.synapse.instant import Instant

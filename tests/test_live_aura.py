@@ -22,12 +22,12 @@ from harness.agreement import Agreement
 from harness.checks import judge
 from harness.commands.judging import left_alone
 from harness.errors import HarnessError
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import History
 from harness.live.aura import AuraTarget
 from harness.live.triggers import Trigger
 from harness.redis_server import private_server
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 from harness.verdict import Verdict, exit_code
 
 BREAK = {

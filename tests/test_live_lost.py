@@ -18,14 +18,14 @@ from harness import gate, scenario, stories
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.clock import Ids
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import History
 from harness.http import App, Receive, Scope, Send, read_body, replay
 from harness.live.aura import AuraTarget
 from harness.redis_server import private_server
 from harness.replay import Conditions, Interrupted, play_all
 from harness.scenario import ScenarioError
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 
 
 def broken(agreed: Agreement, history: History) -> set[str]:

@@ -15,13 +15,13 @@ from harness import agreement, gate, scenario
 from harness.agreement import Agreement
 from harness.aura.settings import Settings as AuraSettings
 from harness.checks import judge
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import History
 from harness.live.aura import AuraTarget
 from harness.live.synapse import SynapseTarget
 from harness.live.triggers import Trigger
 from harness.replay import Conditions, play_all
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 from harness.verdict import Verdict, exit_code
 
 SECRET = AuraSettings().jwt_secret

@@ -17,12 +17,11 @@ from test_live_aura import triggers
 from harness import scenario
 from harness.agreement import Agreement
 from harness.cli import main
-from harness.gate import Settings
 from harness.live.aura import AuraTarget
 from harness.live.triggers import Trigger
 from harness.player import wall
 from harness.replay import Conditions, Played, leaves_behind, most_telling_first, play_all
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 
 PATIENCE = wall(0.6).patience
 """How long an expectation is waited for."""

@@ -12,12 +12,12 @@ from harness import scenario
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.errors import HarnessError
-from harness.gate import Settings
 from harness.history import load_all
 from harness.player import Pace
 from harness.redis_server import private_server
 from harness.replay import Conditions, Played, play_all
 from harness.scenario import ScenarioError
+from harness.seats import Settings
 from harness.vocabulary import DOING
 
 GIVEN = """title: Redis 가 사라진 이야기 👋

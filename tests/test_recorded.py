@@ -17,9 +17,9 @@ from harness import expect, replay, scenario
 from harness.agreement import Agreement
 from harness.cli import main
 from harness.errors import UsageError
-from harness.gate import Settings
 from harness.history import Event, History, load_all, to_line
 from harness.recorded import scenario_of
+from harness.seats import Settings
 
 STEPS = """\
   - approve: {case: odd, by: api}

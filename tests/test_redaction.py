@@ -10,10 +10,10 @@ import pytest
 from harness import located, scenario
 from harness.agreement import Agreement
 from harness.cli import main
-from harness.gate import Settings
 from harness.history import decode, encode
 from harness.redaction import Redaction
 from harness.replay import Conditions, Played, play_all
+from harness.seats import Settings
 
 QUICK = ["--examples", "3"]
 redacted = Redaction(b"a salt of a run").of

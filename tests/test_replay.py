@@ -20,10 +20,10 @@ from harness.aura.publishers import Action, Publishers
 from harness.aura.settings import Settings as AuraSettings
 from harness.cli import main
 from harness.expect import rejudge
-from harness.gate import Settings
 from harness.history import History, load_all
 from harness.replay import Conditions, Interrupted, Played, play_all, play_rounds
 from harness.scenario import Scenario
+from harness.seats import Settings
 from harness.verdict import merged
 
 ALL = scenario.load_all()

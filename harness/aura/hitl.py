@@ -1,6 +1,6 @@
 """Asking a person: the request is stored, then Aura listens on the session's channel until an answer or the deadline.
 
-As deployed, the first answer on the channel decides, whatever request it names.
+As deployed, the first answer on the channel decides, whatever request it names; a setting has the names compared.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class ApprovalRequest:
 class Approvals:
     def __init__(self, settings: Settings, redis: Redis, actions: Actions, clock: Clock) -> None:
         self._timeout = settings.hitl_timeout_seconds
+        self._compares = settings.hitl_compares_request
         self._redis = redis
         self._actions = actions
         self._clock = clock
@@ -93,7 +94,7 @@ class Approvals:
         await self._redis.store(f"hitl:session:{request.session_id}", _json({**ids, **who}), SESSION_SECONDS)
 
     async def _outcome(self, request: ApprovalRequest, listening: Listening, deadline: float) -> Action | None:
-        signal = await self._signal(channel_of(request.session_id), listening, deadline)
+        signal = await self._signal(request, listening, deadline)
         try:
             action = await self._action(request.request_id, signal)
         except (OSError, RedisError) as error:
@@ -103,14 +104,15 @@ class Approvals:
             await self._actions.record(action)
         return action
 
-    async def _signal(self, channel: str, listening: Listening, deadline: float) -> dict[str, Any] | None:
+    async def _signal(self, request: ApprovalRequest, listening: Listening, deadline: float) -> dict[str, Any] | None:
         """The answer; None when time is up. Like its client, Aura subscribes again to what it lost."""
+        channel = channel_of(request.session_id)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     while True:
                         try:
-                            return await _first(listening)
+                            return await _first(listening, request.request_id if self._compares else None)
                         except ConnectionError as error:
                             log.warning("%s: %s", channel, error)
                         lost, listening = listening, await self._again(channel)
@@ -157,11 +159,11 @@ def channel_of(session_id: str) -> str:
     return f"hitl:channel:{session_id}"
 
 
-async def _first(listening: Listening) -> dict[str, Any]:
-    """The first message that is an answer at all."""
+async def _first(listening: Listening, request_id: str | None) -> dict[str, Any]:
+    """The first message that is an answer at all, and to this request, where one is given."""
     async for channel, wire in listening:
         signal = _object(wire)
-        if signal.get("type") in _TYPES:
+        if signal.get("type") in _TYPES and request_id in (None, signal.get("requestId")):
             return signal
         log.warning("%s: a message that is no answer", channel)
     raise ConnectionError("the subscription ended")

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.aura.settings import Settings
 from harness.clock import Clock
 
 Publish = Callable[[str, bytes], Awaitable[int]]
+Encode = Callable[[dict[str, Any]], bytes]
+
+
+def encoded(notification: dict[str, Any]) -> bytes:
+    """JSON in UTF-8, with Korean as it stands (redis-messages §2.1)."""
+    return json.dumps(notification, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Publishers:
     settings: Settings
     publish: Publish
     clock: Clock
+    encode: Encode = encoded
 
     async def case_created(self, case_id: str, severity: str, score: float) -> None:
         """Analysis created a case; only a HIGH one raises an alert."""
@@ -78,4 +86,4 @@ class Publishers:
             "timestamp": self.clock.now().isoformat(),
             **fields,
         }
-        await self.publish(channel, json.dumps(notification, ensure_ascii=False).encode())
+        await self.publish(channel, self.encode(notification))

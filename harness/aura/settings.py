@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from harness.environment import given
+from harness.environment import given, switch
 from harness.errors import UsageError
 
 
@@ -20,11 +22,18 @@ class Settings:
     case_action_redis_channel: str = "workbench:case:action"
     hitl_feedback_log_path: Path | None = None
     hitl_timeout_seconds: float = 300.0
+    hitl_compares_request: bool = False
+    """Whether only an answer that names the request resolves it. As deployed, the first on the channel does. In the
+    environment `on`, `off`."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> Settings:
         """Arguments that are not None win over the environment. Raises UsageError for a value that cannot be used."""
-        readers = {"hitl_feedback_log_path": _appendable, "hitl_timeout_seconds": _seconds}
+        readers: dict[str, Callable[[Any], object]] = {
+            "hitl_feedback_log_path": _appendable,
+            "hitl_timeout_seconds": _seconds,
+            "hitl_compares_request": partial(switch, "HITL_COMPARES_REQUEST"),
+        }
         return cls(**given(cls, environment, arguments, readers))
 
 

@@ -160,7 +160,7 @@ def _decisions(own: Sequence[Signal], deadline: float, grace: float) -> tuple[De
     answer = Decision(own[0].at, own[0])
     if answer.at < deadline - grace:
         return (answer,)
-    return (answer, late) if answer.at <= deadline else (late, answer)
+    return (answer, late) if answer.at < deadline else (late, answer)
 
 
 def _seen_until(history: History) -> float:

@@ -33,9 +33,10 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     from harness.agreement import Agreement
     from harness.configuration import Configuration
-    from harness.gate import Options, Settings
+    from harness.gate import Options
     from harness.replay import Played
     from harness.report.progress import Progress
+    from harness.seats import Settings
 
 
 def add(commands: object) -> None:
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from harness import gate, replay
     from harness.report import terminal
     from harness.report.progress import Progress
-    from harness.seats import Targets
+    from harness.seats import Settings, Targets
 
     agreement = load_agreement(arguments)
     required = required_clauses(arguments, agreement)
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         examples=arguments.examples,
         command=_command(arguments, configured),
     )
-    settings = gate.Settings.from_environment(os.environ)
+    settings = Settings.from_environment(os.environ)
     with (
         opened(arguments.history) as out,
         Progress(terminal.console(sys.stderr)) as progress,

@@ -139,10 +139,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
     from harness import replay
-    from harness.gate import Settings
     from harness.report import seats, terminal
     from harness.report.replay import failing, line
-    from harness.seats import Targets
+    from harness.seats import Settings, Targets
     from harness.waivers import in_force
 
     scenarios = _scenarios(arguments.scenarios)
@@ -230,7 +229,7 @@ def _play(arguments: argparse.Namespace, *, server: RedisServer | None) -> int:
 def _attach(arguments: argparse.Namespace) -> int:
     from harness.attach import Answer, attach
     from harness.checks import judge
-    from harness.gate import Settings
+    from harness.seats import Settings
 
     _must_only(arguments, f"--attach {arguments.attach}", ATTACHED)
     agreement = load_agreement(arguments)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import socket
 
     from harness.clock import Clock
-    from harness.gate import Settings
     from harness.redis_server import RedisServer
+    from harness.seats import Settings
     from harness.serve.run import Options
 
 SEATS = ("aura", "synapse")
@@ -159,7 +159,7 @@ def _redis(url: str | None) -> Iterator[tuple[str, RedisServer | None]]:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """From the environment; an option wins."""
     from harness.aura.settings import Settings as AuraSettings
-    from harness.gate import Settings
+    from harness.seats import Settings
     from harness.synapse.settings import Settings as SynapseSettings
 
     aura = AuraSettings.from_environment(

@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 
 from harness import expect
 from harness.agreement import Agreement
-from harness.aura.settings import Settings as AuraSettings
 from harness.backend import SimulatedBackend
 from harness.bus import Bus
 from harness.checks import judge
@@ -27,7 +26,7 @@ from harness.player import Player, wall
 from harness.replay import REACH, Played, publishes
 from harness.runner import AuraSeat, SynapseSeat, backend_headers, described, tapped_approvals
 from harness.scenario import Scenario, Step
-from harness.seats import Aura, Seats, Targets
+from harness.seats import Aura, Seats, Settings, Targets
 from harness.serve.feed import Excerpt, Feed
 
 
@@ -48,8 +47,7 @@ class Systems:
     bus: Bus
     feed: Feed
     clock: Clock
-    settings: AuraSettings
-    publishes_completed: bool
+    settings: Settings
     outage: Outage | None
     seed: int
 
@@ -78,7 +76,7 @@ class Plays:
                 f"{scenario.name}: it takes Redis away, and this one is not ours; leave out --redis, or play it with "
                 f"`aura-harness replay {scenario.name}`"
             )
-        if publishes(scenario) is not self._systems.publishes_completed:
+        if publishes(scenario) is not self._systems.settings.synapse.action_publish_completed:
             found, expected = ("not ", "with") if publishes(scenario) else ("", "without")
             raise Impossible(
                 f"{scenario.name}: the backend does {found}publish its completions here; serve it {expected} "
@@ -122,20 +120,21 @@ class Plays:
 
 async def _history(systems: Systems, scenario: Scenario, name: str, wait: float, agreement: Agreement) -> History:
     clock, bus = systems.clock, systems.bus
-    settings = dataclasses.replace(systems.settings, hitl_timeout_seconds=wait)
+    settings = systems.settings.waiting(wait)
     recorder = Excerpt(systems.feed, clock, f"{name}-")
     command = ("aura-harness", "replay", scenario.name)
     recorder.record("run", described(agreement, bus, systems.seed, REACH, command, time="wall"))
     gaps = bus.gaps
     systems.feed.listeners[recorder.take] = None
     try:
+        seat, parts = systems.aura, settings.parts
         async with tapped_approvals(
-            settings, systems.aura.link, systems.aura.actions, systems.feed, clock
+            settings.aura, seat.link, seat.actions, systems.feed, clock, parts.aura
         ) as approvals:
             aura = dataclasses.replace(Aura.simulated(systems.aura), approvals=approvals)
             publish = recorder.publishing(bus.publisher("harness"))
-            headers = partial(backend_headers, settings, clock)
-            seats = Seats(aura, SimulatedBackend(systems.synapse), publish, headers)
+            headers = partial(backend_headers, settings.aura, clock)
+            seats = Seats(aura, SimulatedBackend(systems.synapse), publish, headers, viewer=parts.viewer)
             player = Player(scenario, name, seats, Targets(), bus, recorder, clock, wall(wait), systems.outage)
             await player.play()
     except (OSError, RedisError) as error:

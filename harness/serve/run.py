@@ -20,7 +20,6 @@ from harness.agreement import Agreement
 from harness.aura.settings import Settings as AuraSettings
 from harness.bus import Bus, open_bus, without_password
 from harness.clock import Clock
-from harness.gate import Settings
 from harness.history import FINISHED
 from harness.outage import Restart
 from harness.redis_server import RedisServer
@@ -34,6 +33,7 @@ from harness.runner import (
     simulated_aura,
     simulated_synapse,
 )
+from harness.seats import Settings
 from harness.serve.app import Parts, create_app
 from harness.serve.feed import Feed
 from harness.serve.lines import Lines
@@ -128,7 +128,7 @@ def _stopped() -> asyncio.Future[None]:
 async def _up(options: Options, settings: Settings, bus: Bus, feed: Feed, clock: Clock, held: AsyncExitStack) -> Seats:
     aura = synapse = None
     if "aura" in options.seats:
-        aura = await held.enter_async_context(simulated_aura(bus, feed, clock, settings.aura))
+        aura = await held.enter_async_context(simulated_aura(bus, feed, clock, settings.aura, settings.parts.aura))
     if "synapse" in options.seats:
         record: Record
         if aura is not None:
@@ -136,7 +136,7 @@ async def _up(options: Options, settings: Settings, bus: Bus, feed: Feed, clock:
         else:
             record = await held.enter_async_context(_recorded_by_http(options.aura_url, settings.aura, clock))
         synapse = await held.enter_async_context(
-            simulated_synapse(bus, feed, clock, options.seed, settings.synapse, record)
+            simulated_synapse(bus, feed, clock, options.seed, settings.synapse, record, settings.parts.synapse)
         )
     return Seats(aura, synapse)
 
@@ -179,8 +179,7 @@ def _systems(options: Options, settings: Settings, seats: Seats, bus: Bus, feed:
         bus=bus,
         feed=feed,
         clock=clock,
-        settings=settings.aura,
-        publishes_completed=settings.synapse.action_publish_completed,
+        settings=settings,
         outage=Restart(options.server, bus, links) if options.server else None,
         seed=options.seed,
     )

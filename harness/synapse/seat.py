@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 from harness.clock import Clock
@@ -9,13 +10,13 @@ from harness.synapse.app import create_app, push_routes
 from harness.synapse.broadcast import TOPIC, Broadcast
 from harness.synapse.broker import SimpleBroker
 from harness.synapse.cases import Cases
-from harness.synapse.container import Connect, Dispatcher, ListenerContainer, OnFailure
+from harness.synapse.container import Connect, Dispatcher, OnFailure
 from harness.synapse.decision_routes import case_routes, decision_routes
 from harness.synapse.decisions import Decisions
 from harness.synapse.follow_ups import FollowUp, PublishCompletion, Record, RecordAtAura, Signal
 from harness.synapse.hitl import Fetch, Hitl, Keep, Publish
-from harness.synapse.listener import NotificationListener
 from harness.synapse.notification_routes import notification_routes
+from harness.synapse.parts import AS_DEPLOYED, Parts
 from harness.synapse.settings import Settings
 from harness.synapse.sse import EventStreams
 from harness.synapse.store import SqliteStore, Store
@@ -26,7 +27,7 @@ class Synapse:
 
     `connect` subscribes to the pattern of the settings. `store` and `cases` that are passed in are not closed.
     Without `publish`, `keep` and `fetch` there is no HITL, without `record` no call of Aura's endpoint, whatever the
-    settings say.
+    settings say. `parts` are what it is made of.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Synapse:
         keep: Keep | None = None,
         fetch: Fetch | None = None,
         record: Record | None = None,
+        parts: Parts = AS_DEPLOYED,
     ) -> None:
         self._own: list[SqliteStore | Cases] = []
         if store is None:
@@ -56,11 +58,11 @@ class Synapse:
         self.broker = SimpleBroker(heartbeat=settings.notification_stomp_heartbeat)
         self.streams = EventStreams(settings.notification_sse_heartbeat)
         hitl = Hitl(fetch, keep, publish) if fetch and keep and publish else None
-        self.decisions = _decisions(settings, cases, clock, hitl, publish, record)
+        self.decisions = _decisions(settings, cases, clock, hitl, publish, record, parts.decisions)
         broadcast = Broadcast(lambda dto, body: self.broker.send(TOPIC, body), self.streams.send)
         dispatcher = Dispatcher(seed)
-        listener = NotificationListener(store, broadcast, clock, dispatcher.give_way)
-        self.container = ListenerContainer(connect, listener, dispatcher, on_failure)
+        listener = parts.listener(store, broadcast, clock, dispatcher.give_way)
+        self.container = parts.container(connect, listener, dispatcher, on_failure)
         self.app = create_app(
             clock,
             *push_routes(self.broker, self.streams, seed),
@@ -91,13 +93,19 @@ class Synapse:
 
 
 def _decisions(
-    settings: Settings, cases: Cases, clock: Clock, hitl: Hitl | None, publish: Publish | None, record: Record | None
+    settings: Settings,
+    cases: Cases,
+    clock: Clock,
+    hitl: Hitl | None,
+    publish: Publish | None,
+    record: Record | None,
+    make: Callable[..., Decisions],
 ) -> Decisions:
     wanted = settings.action_follow_up
     completion: list[FollowUp] = [PublishCompletion(publish)] if settings.action_publish_completed and publish else []
     signal: list[FollowUp] = [Signal(hitl, clock)] if hitl else []
     recording: list[FollowUp] = [RecordAtAura(record)] if record else []
-    return Decisions(
+    return make(
         cases,
         clock,
         after_action=[

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from harness.environment import given
+from harness.environment import given, switch
 from harness.errors import UsageError
 
 FollowUps = Literal["signal", "record", "both", "neither"]
@@ -44,7 +45,7 @@ class Settings:
             "notification_stomp_heartbeat": lambda value: _heartbeat(value) if isinstance(value, str) else value,
             "notification_sse_heartbeat": _seconds,
             "action_follow_up": lambda value: _one_of("ACTION_FOLLOW_UP", get_args(FollowUps), value),
-            "action_publish_completed": lambda value: _switch(value) if isinstance(value, str) else value,
+            "action_publish_completed": partial(switch, "ACTION_PUBLISH_COMPLETED"),
             "action_approved_status": lambda value: _one_of("ACTION_APPROVED_STATUS", get_args(ApprovedStatus), value),
         }
         return cls(**given(cls, environment, arguments, readers))
@@ -68,12 +69,6 @@ def _seconds(value: object) -> float:
     if not 0 <= seconds < float("inf"):
         raise UsageError(f"NOTIFICATION_SSE_HEARTBEAT: {value!r} was found, a number of seconds from 0 was expected")
     return seconds
-
-
-def _switch(value: str) -> bool:
-    if value not in ("on", "off"):
-        raise UsageError(f"ACTION_PUBLISH_COMPLETED: {value!r} was found, on or off was expected")
-    return value == "on"
 
 
 def _one_of(name: str, choices: tuple[str, ...], value: object) -> object:

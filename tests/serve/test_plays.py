@@ -19,6 +19,7 @@ from harness.outage import CutOff
 from harness.replay import Played, publishes
 from harness.runner import backend_headers, recorded_at, simulated_aura, simulated_synapse
 from harness.scenario import Scenario
+from harness.seats import Settings
 from harness.serve.feed import Feed
 from harness.serve.plays import Busy, Impossible, Plays, Systems, told
 from harness.synapse.settings import Settings as SynapseSettings
@@ -33,16 +34,16 @@ def named(name: str) -> Scenario:
 async def served(
     agreed: Agreement, *, ours: bool = True, aura: AuraSettings | None = None, completes: bool = False
 ) -> AsyncIterator[tuple[Plays, Systems]]:
-    clock, settings = VirtualClock(), aura or AuraSettings()
+    clock = VirtualClock()
     feed = Feed(clock)
-    synapse = SynapseSettings(action_publish_completed=completes)
+    settings = Settings(aura or AuraSettings(), SynapseSettings(action_publish_completed=completes))
     async with open_bus(None) as bus:
         await bus.tap(feed)
-        async with simulated_aura(bus, feed, clock, settings) as first:
-            record = partial(recorded_at, first.app, partial(backend_headers, settings, clock))
-            async with simulated_synapse(bus, feed, clock, 1, synapse, record) as second:
+        async with simulated_aura(bus, feed, clock, settings.aura) as first:
+            record = partial(recorded_at, first.app, partial(backend_headers, settings.aura, clock))
+            async with simulated_synapse(bus, feed, clock, 1, settings.synapse, record) as second:
                 outage = CutOff(bus, (first.link, second.link)) if ours else None
-                systems = Systems(first, second, bus, feed, clock, settings, completes, outage, 1)
+                systems = Systems(first, second, bus, feed, clock, settings, outage, 1)
                 yield Plays(systems, lambda: agreed, "s1"), systems
 
 

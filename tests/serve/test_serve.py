@@ -24,11 +24,11 @@ from harness import gate
 from harness.agreement import Agreement
 from harness.checks import judge
 from harness.cli import main
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import load
 from harness.live.synapse import SynapseTarget
 from harness.redis_server import private_server
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 from harness.stomp import ChannelClosedError, Client, open_websocket
 from serve.processes import Served, command, environment, served
 

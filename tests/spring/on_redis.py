@@ -27,13 +27,13 @@ from harness.checks import judge
 from harness.checks.notifications import Handling, handlings
 from harness.checks.view import View
 from harness.clock import Ids, WallClock
-from harness.gate import Options, Settings
+from harness.gate import Options
 from harness.history import FINISHED, History, Recorder
 from harness.live.aura import CLOCKS_APART
 from harness.live.synapse import SynapseTarget, live_synapse
 from harness.messages import CASE_ACTION, ordinary
 from harness.runner import described, quiet
-from harness.seats import Targets
+from harness.seats import Settings, Targets
 from harness.verdict import Verdict
 from spring.application import JAR, NotAvailable, java
 
