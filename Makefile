@@ -33,9 +33,9 @@ spring-record: $(VENV)/installed $(JAR)
 examples: $(VENV)/installed
 	$(BIN)/python -m pytest examples $(ARGS)
 
-# Speed, as ratios of one run.
+# Speed, as ratios of one run; without ARGS the tables of the README are written anew.
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/mapping.py
+	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python benchmarks/watch.py
 
 # The agreement with itself and with the checks.
