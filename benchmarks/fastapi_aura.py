@@ -45,8 +45,7 @@ class Envelope(BaseModel):
     timestamp: str
 
 
-def fastapi_aura(redis_url: str, feedback: Path, secret: str) -> FastAPI:
-    client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
+def fastapi_aura(client: redis.asyncio.Redis, feedback: Path, secret: str) -> FastAPI:
     app = FastAPI()
     _protect(app, secret)
 

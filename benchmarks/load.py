@@ -49,8 +49,14 @@ async def _rate(port: int, requests: Iterator[bytes], seconds: float) -> float:
         caller = _Caller(requests, began + seconds, loop.create_future())
         await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", port)  # type: ignore[misc]
         callers.append(caller)
-    await asyncio.gather(*(caller.done for caller in callers))
-    return sum(caller.answers for caller in callers) / (time.perf_counter() - began)
+    try:
+        await asyncio.gather(*(caller.done for caller in callers))
+        took = time.perf_counter() - began
+    finally:
+        for caller in callers:
+            caller.close()
+        await asyncio.sleep(0)
+    return sum(caller.answers for caller in callers) / took
 
 
 class _Caller(asyncio.Protocol):
@@ -78,8 +84,10 @@ class _Caller(asyncio.Protocol):
         elif time.perf_counter() < self._until:
             self._transport.write(next(self._requests))
         else:
-            self._transport.close()
             self.done.set_result(None)
+
+    def close(self) -> None:
+        self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.done.done():

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import redis.asyncio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -69,7 +70,8 @@ async def tapped(redis_url: str, feedback: Path) -> AsyncIterator[ASGIApp]:
 
 @asynccontextmanager
 async def fastapi(redis_url: str, feedback: Path) -> AsyncIterator[ASGIApp]:
-    yield fastapi_aura(redis_url, feedback, Settings().jwt_secret)
+    async with redis.asyncio.Redis.from_url(redis_url, protocol=2) as client:
+        yield fastapi_aura(client, feedback, Settings().jwt_secret)
 
 
 KINDS: dict[str, Callable[[str, Path], Opened]] = {each.__name__: each for each in (bare, record, tapped, fastapi)}
