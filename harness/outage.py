@@ -13,7 +13,6 @@ from harness.errors import HarnessError
 from harness.history import Recorder
 from harness.redis_server import RedisServer
 
-
 A_MOMENT = 0.001
 """Seconds; of what is published at the very time of a cut, nobody can say what becomes of it."""
 
@@ -82,8 +81,8 @@ class CutGap:
         await asyncio.sleep(A_MOMENT)
         for channel, wire in messages:
             await self.publish(channel, wire)
-        await asyncio.sleep(A_MOMENT)
         await self.link.restore()
+        await asyncio.sleep(A_MOMENT)
 
 
 @dataclass(frozen=True, slots=True)

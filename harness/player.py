@@ -24,7 +24,7 @@ from harness.bus import FAILED, Bus, Link, stop_if_cancelled
 from harness.clock import Clock
 from harness.history import Recorder
 from harness.http import call
-from harness.outage import Outage
+from harness.outage import A_MOMENT, Outage
 from harness.runner import quiet
 from harness.scenario import Scenario, ScenarioError, Step, wire
 from harness.seats import Seats, Targets
@@ -390,6 +390,7 @@ class Player:
         else:
             self._cut.pop(step.arguments["seat"], None)
             await link.restore()
+        await asyncio.sleep(A_MOMENT)
 
     # ---- Expecting ---------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,8 @@ async def simulated_synapse(
 
     link = _link(bus, recorder, "synapse")
     store = TappedStore(settings.notification_database_path, recorder)
-    cases = TappedCases(settings.notification_database_path, settings.action_approved_status, recorder)
+    tapped = _tapped_cases(parts.cases, recorder)
+    cases = tapped(settings.notification_database_path, settings.action_approved_status)
     system = Synapse(
         settings,
         partial(link.subscribe, settings.notification_redis_workbench_pattern),
@@ -299,14 +300,14 @@ class TappedLink:
 
     def __init__(self, link: Link, recorder: Recorder, timeout: float) -> None:
         self.fetch = link.fetch
-        self._link = link
+        self.link = link
         self._recorder = recorder
         self._timeout = timeout
         self._asked: defaultdict[str, deque[Mapping[str, str]]] = defaultdict(deque)
         self._heard: dict[str, Mapping[str, str]] = {}
 
     async def store(self, key: str, text: str, seconds: int) -> None:
-        await self._link.store(key, text, seconds)
+        await self.link.store(key, text, seconds)
         kind, value = key.split(":")[1], json.loads(text)
         about = {
             "case": _case_of(value),
@@ -319,7 +320,7 @@ class TappedLink:
             self._asked[event.about.get("session", "")].append(event.about)
 
     async def listen(self, channel: str) -> Subscription:
-        subscription = await self._link.listen(channel)
+        subscription = await self.link.listen(channel)
         session = channel.removeprefix(HITL_CHANNEL)
         data = {"do": "waiting", "channel": channel, "timeout": self._timeout}
         self._recorder.record("hitl_request", data, seat="aura", about=self._about(session))
@@ -337,26 +338,27 @@ def _case_of(request: Mapping[str, Any]) -> object:
     return (context.get("caseId") or context.get("case_id")) if isinstance(context, dict) else None
 
 
-class TappedCases(Cases):
-    """Records each decision once it is committed."""
+def _tapped_cases(kind: type[Cases], recorder: Recorder) -> type[Cases]:
+    """Such that each decision is recorded once it is committed, with the documents of its case as they are then."""
 
-    def __init__(self, path: Path | None, approved_status: str, recorder: Recorder) -> None:
-        super().__init__(path, approved_status)
-        self._recorder = recorder
+    class TappedCases(kind):  # type: ignore[misc, valid-type]
+        def decide(self, decision: Decision, now: Instant) -> Action:
+            action: Action = super().decide(decision, now)
+            documents = self.case(decision.tenant_id, decision.case_id).documents
+            data = {
+                "do": "decided",
+                "case": decision.case_id,
+                "document": decision.doc_key,
+                "approved": decision.approved,
+                "request": decision.request_id,
+                "tenant": decision.tenant_id,
+                "left": {document.doc_key: document.status for document in documents},
+            }
+            about = {"case": decision.case_id, "request": decision.request_id}
+            recorder.record("step", data, seat="synapse", about=about)
+            return action
 
-    def decide(self, decision: Decision, now: Instant) -> Action:
-        action = super().decide(decision, now)
-        data = {
-            "do": "decided",
-            "case": decision.case_id,
-            "document": decision.doc_key,
-            "approved": decision.approved,
-            "request": decision.request_id,
-            "tenant": decision.tenant_id,
-        }
-        about = {"case": decision.case_id, "request": decision.request_id}
-        self._recorder.record("step", data, seat="synapse", about=about)
-        return action
+    return TappedCases
 
 
 def backend_headers(aura: AuraSettings, clock: Clock) -> dict[str, str]:

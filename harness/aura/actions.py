@@ -25,14 +25,17 @@ class Actions:
     clock: Clock
 
     async def record(self, action: Action) -> None:
+        self.feedback(self.line(action))
+        await self.tell(action)
+
+    async def tell(self, action: Action) -> None:
         """A publish that fails is logged and changes nothing: the action is recorded by its feedback line."""
-        self.feedback(self._line(action))
         try:
             await self.publishers.action_recorded(action)
         except Exception as error:  # as deployed: whatever goes wrong with Redis
             log.warning("case action %s was not published: %s", action.request_id, error)
 
-    def _line(self, action: Action) -> str:
+    def line(self, action: Action) -> str:
         line = {
             "event": "hitl_feedback",
             "case_id": action.case_id,

@@ -81,7 +81,9 @@ def only_named_document(view: View) -> Iterator[Finding | None]:
 
 @check("action.aura-writes-neither")
 def aura_writes_neither(view: View) -> Iterator[Finding | None]:
-    """One occasion for each time that a case is seen again which Aura recorded and the backend did not decide on."""
+    """One occasion for each time that a case is seen again which Aura recorded and the backend did not decide on, and
+    for each document that is not as the backend left it when Aura recorded its decision."""
+    yield from _changed_after_the_commit(view)
     for case, recorded in _recorded(view).items():
         decided = min((one.seq for one in decisions(view) if one.case == case), default=inf)
         before: dict[str, str] = {}
@@ -93,6 +95,19 @@ def aura_writes_neither(view: View) -> Iterator[Finding | None]:
                     kept = status == before[path]
                     yield None if kept else _rewritten(recorded, load, path, f"{status}, which was {before[path]}")
                 before[path] = status
+
+
+def _changed_after_the_commit(view: View) -> Iterator[Finding]:
+    for case, recorded in _recorded(view).items():
+        known: set[tuple[str, str]] = set()
+        for load in (one for one in loads(view) if one.case == case):
+            before = [one for one in decisions(view) if one.case == case and one.seq < load.seq]
+            seen = {(key, status) for key, status in load.seen.items() if status is not None and load.fetched(key)}
+            for key, status in sorted(seen - known):
+                if before and recorded.seq < load.seq and before[-1].changed_since(key, status):
+                    was = f"{status}, which the backend had left {before[-1].left[key]}"
+                    yield _rewritten(recorded, load, document_path(key), was)
+            known |= seen
 
 
 def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
@@ -112,7 +127,7 @@ def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
 def _sees(view: View, load: Load, action: CaseAction, decision: Decision) -> Iterator[Finding | None]:
     """Whether a refetch sees what was decided, or what was decided after it."""
     since = [one for one in decisions(view) if one.case == decision.case and decision.seq <= one.seq < load.seq]
-    seen = [(key, status) for key, status in load.seen.items() if decision.about(key)]
+    seen = [(key, status) for key, status in load.seen.items() if decision.about(key) and load.fetched(key)]
     if any(status in {one.status for one in since if one.about(key)} for key, status in seen):
         yield None
         return
@@ -147,6 +162,8 @@ def _others_unchanged(view: View, case: str) -> Iterator[Finding | None]:
             new = key in known and status not in known[key]
             if new and allowed[key]:
                 allowed[key] -= 1
+            elif new and latest is not None and latest.changed_since(key, status):
+                continue
             elif new and latest is not None:
                 yield _changed(step, latest, key, status, known[key])
             elif latest is not None and key in known and not latest.about(key):

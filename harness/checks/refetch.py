@@ -67,7 +67,7 @@ def others(view: View) -> Iterator[Finding | None]:
     """One occasion for each case action and viewer that was open and not concerned, and for each catching up."""
     for action in case_actions(view):
         concerned = {screen.viewer for screen in _concerned(view, action)}
-        because = [load for load in refetches(view) if load.told_by(action)]
+        because = [load for load in refetches(view) if load.told_by(action) and not _told_otherwise(view, load, action)]
         for load in because:
             if load.viewer not in concerned:
                 expected = "only viewers that show this case, for this tenant, refetch"
@@ -128,6 +128,12 @@ def _excused(view: View, screen: Showing, action: CaseAction) -> bool:
     decided = any(one.case == action.case and one.seq < action.seq for one in decisions(view))
     over = view.history[-1].at < at + POLLED_WITHIN
     return not decided or over or screen.interrupted_within(at, at + POLLED_WITHIN)
+
+
+def _told_otherwise(view: View, load: Load, action: CaseAction) -> bool:
+    """Whether another notification with the same id concerns this viewer: not every backend gives each its own."""
+    others = [other for other in case_actions(view) if other is not action and load.told_by(other)]
+    return any(load.viewer in {screen.viewer for screen in _concerned(view, other)} for other in others)
 
 
 def _concerned(view: View, action: CaseAction) -> list[Showing]:

@@ -3,7 +3,8 @@
 Four shapes of events are read here, beside the frames on the topic:
 
     step     seat synapse    {do: "decided", case, document: key | null, approved: bool, request: id | null,
-                             tenant?: int}: a decision of the backend, directly after its commit
+                             tenant?: int, left?: {key: status}}: a decision of the backend, directly after its
+                             commit; `left` is how it left the documents of the case
     step     seat None       {do: "open-viewer", viewer, case, tenant: int, source: "stomp" | "sse" | "polling"}, when
                              it is open; {do: "close-viewer", viewer}, before it is closed
     fault    seat workbench  {do: "viewer-cut", viewer}; {do: "viewer-restored", viewer}: subscribed again
@@ -66,6 +67,8 @@ class Decision:
     approved: bool
     request: str | None
     tenant: Any
+    left: Mapping[str, str]
+    """How it left the documents of its case; empty where that was not seen."""
 
     @property
     def seq(self) -> int:
@@ -78,6 +81,10 @@ class Decision:
 
     def about(self, document: str) -> bool:
         return self.document in (document, None)
+
+    def changed_since(self, document: str, status: str) -> bool:
+        """Whether it is known that somebody else made this of the document."""
+        return self.left.get(document, status) != status
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,10 @@ class Load:
     def told_by(self, action: CaseAction) -> bool:
         """Whether it was made for this notification."""
         return self.notification is not None and self.notification == action.frame.id
+
+    def fetched(self, document: str) -> bool:
+        """Whether what it saw of a document was asked for, and not remembered."""
+        return document_path(document) in self.paths
 
     @property
     def shown(self) -> str:
@@ -166,12 +177,13 @@ def _once(derive: Callable[[View], T]) -> Callable[[View], T]:
 
 @_once
 def case_actions(view: View) -> tuple[CaseAction, ...]:
-    """One for each notification, however often it was sent."""
+    """One for each notification, however often it was sent. Two may have the same id: what they say tells them apart."""
     found: dict[object, CaseAction] = {}
     for one in notifications(view):
         case = _case_acted_upon(one) if one.event.kind == "broadcast" else None
         if case is not None:
-            found.setdefault(one.id if isinstance(one.id, int) else f"event {one.event.seq}", CaseAction(one, case))
+            same = (one.id, str(one.event.data["body"])) if isinstance(one.id, int) else one.event.seq
+            found.setdefault(same, CaseAction(one, case))
     return tuple(found.values())
 
 
@@ -185,6 +197,7 @@ def decisions(view: View) -> tuple[Decision, ...]:
             approved=event.data["approved"],
             request=event.data["request"],
             tenant=event.data.get("tenant", UNKNOWN_TENANT),
+            left=event.data.get("left", {}),
         )
         for event in view.history.of("step")
         if event.data.get("do") == "decided"

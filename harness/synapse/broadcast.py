@@ -19,6 +19,9 @@ class Broadcast:
 
     def __call__(self, dto: NotificationDto) -> None:
         """Raises `Unwritable`, and then nobody hears of it."""
-        body = to_json(dto)
+        body = self.written(dto)
         for hearer in self._hearers:
             hearer(dto, body)
+
+    def written(self, dto: NotificationDto) -> bytes:
+        return to_json(dto)

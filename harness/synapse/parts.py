@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.clock import Clock
+from harness.synapse.broadcast import Broadcast
+from harness.synapse.cases import Cases
 from harness.synapse.container import Connect, Dispatcher, Listener, ListenerContainer, OnFailure
 from harness.synapse.decisions import Decisions
 from harness.synapse.listener import Broadcasts, GiveWay, NotificationListener
@@ -15,7 +17,9 @@ from harness.synapse.store import Store
 @dataclass(frozen=True, slots=True)
 class Parts:
     container: Callable[[Connect, Listener, Dispatcher, OnFailure], ListenerContainer] = ListenerContainer
-    listener: Callable[[Store, Broadcasts, Clock, GiveWay], NotificationListener] = NotificationListener
+    listener: Callable[[Store, Broadcasts, Clock, GiveWay], Listener] = NotificationListener
+    broadcast: Callable[..., Broadcast] = Broadcast
+    cases: type[Cases] = Cases
     decisions: Callable[..., Decisions] = Decisions
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from harness.clock import Clock
 from harness.synapse.app import create_app, push_routes
-from harness.synapse.broadcast import TOPIC, Broadcast
+from harness.synapse.broadcast import TOPIC
 from harness.synapse.broker import SimpleBroker
 from harness.synapse.cases import Cases
 from harness.synapse.container import Connect, Dispatcher, OnFailure
@@ -59,7 +59,7 @@ class Synapse:
         self.streams = EventStreams(settings.notification_sse_heartbeat)
         hitl = Hitl(fetch, keep, publish) if fetch and keep and publish else None
         self.decisions = _decisions(settings, cases, clock, hitl, publish, record, parts.decisions)
-        broadcast = Broadcast(lambda dto, body: self.broker.send(TOPIC, body), self.streams.send)
+        broadcast = parts.broadcast(lambda dto, body: self.broker.send(TOPIC, body), self.streams.send)
         dispatcher = Dispatcher(seed)
         listener = parts.listener(store, broadcast, clock, dispatcher.give_way)
         self.container = parts.container(connect, listener, dispatcher, on_failure)

@@ -1,0 +1,46 @@
+"""One way in which a side drifts apart: what its developer did, and which clauses must break for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from harness.aura.settings import Settings as AuraSettings
+from harness.seats import Parts, Settings
+
+AS_AGREED = Settings(AuraSettings(hitl_compares_request=True))
+"""What a deviation deviates from. The deployed Aura, which takes the answer to any request, is a deviation itself."""
+
+
+def _unchanged(settings: Settings) -> Settings:
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    seat: str
+    id: str
+    confession: str
+    """What was done, as the developer who did it would say it."""
+    breaks: frozenset[str]
+    """The clauses that must break. Others of the same seat may, too; of another seat none may."""
+    parts: Parts = field(default_factory=Parts)
+    change: Callable[[Settings], Settings] = _unchanged
+
+    @classmethod
+    def of(
+        cls,
+        seat: str,
+        name: str,
+        confession: str,
+        breaks: str,
+        parts: Parts | None = None,
+        change: Callable[[Settings], Settings] = _unchanged,
+    ) -> Self:
+        """Its id is `seat.name`; `breaks` are the ids of clauses, apart from each other by blanks."""
+        return cls(seat, f"{seat}.{name}", confession, frozenset(breaks.split()), parts or Parts(), change)
+
+    def of_settings(self, settings: Settings = AS_AGREED) -> Settings:
+        """The settings of a pair that deviates in this."""
+        return replace(self.change(settings), parts=self.parts)

@@ -1,0 +1,131 @@
+"""How the workbench drifts: for whom it fetches again, what, and when it catches up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from harness.drift.deviation import Deviation
+from harness.seats import Parts
+from harness.workbench import rest
+from harness.workbench.sources import Notification
+from harness.workbench.viewer import UNKNOWN_TENANT, Reason, Refetch, Seen, Viewer
+
+_of = partial(Deviation.of, "workbench")
+
+
+class EveryCase(Viewer):
+    def _concerns(self, case_id: Any, tenant: Any) -> bool:
+        return case_id is not None and tenant in (self.tenant, UNKNOWN_TENANT, None)
+
+
+class AnyTenant(Viewer):
+    def _concerns(self, case_id: Any, tenant: Any) -> bool:
+        return bool(case_id == self.case_id)
+
+
+class NoUnknownTenant(Viewer):
+    def _concerns(self, case_id: Any, tenant: Any) -> bool:
+        return bool(case_id == self.case_id and tenant == self.tenant)
+
+
+class Nothing(Viewer):
+    async def _take(self, notification: Notification | None) -> None:
+        if notification is None:
+            await self._catch_up()
+
+
+class ApprovalsOnly(Viewer):
+    async def _take(self, notification: Notification | None) -> None:
+        payload = (notification or {}).get("payload")
+        if notification is None or (isinstance(payload, dict) and payload.get("approved") is True):
+            await Viewer._take(self, notification)
+
+
+class OneOfTwoShapes(Viewer):
+    """Knows a case action by its category, which the older shape has not."""
+
+    async def _take(self, notification: Notification | None) -> None:
+        if notification is None or (notification.get("payload") or {}).get("type") == "NOTIFICATION":
+            await Viewer._take(self, notification)
+
+
+class NoCatchingUp(Viewer):
+    async def _arrive(self) -> None:
+        if self._fresh is None:
+            await self._load("opened")
+        else:
+            self._on_change("viewer-restored")
+        self._ready.set()
+
+
+class CatchesUpAnyway(Viewer):
+    async def _catch_up(self) -> None:
+        await self._load("catch-up")
+
+
+class Loading(Viewer):
+    """Loads less than everything, once it is open."""
+
+    case_too, documents_too = True, True
+
+    async def _load(self, reason: Reason, notification: int | None = None) -> None:
+        if reason == "opened":
+            await Viewer._load(self, reason, notification)
+            self._shown = await self._statuses()
+            return
+        paths, seen = [], self._shown
+        if self.case_too:
+            paths.append(rest.case_path(self.case_id))
+            _, case = await self._fetch(paths[0])
+            seen = replace(seen, case=rest.status(case))
+        if self.documents_too:
+            for key in self._documents:
+                paths.append(rest.document_path(key))
+                _, document = await self._fetch(paths[-1])
+                seen = replace(seen, documents={**seen.documents, key: rest.status(document)})
+        self._fresh = self._clock.now()
+        told = Refetch(self.name, self.tenant, self.case_id, reason, notification, tuple(paths), seen)
+        self._on_refetch(told)
+
+    async def _statuses(self) -> Seen:
+        _, case = await self._fetch(rest.case_path(self.case_id))
+        return Seen(rest.status(case), dict.fromkeys(self._documents))
+
+
+class CaseOnly(Loading):
+    documents_too = False
+
+
+class DocumentsOnly(Loading):
+    case_too = False
+
+
+class FromTheCache(Loading):
+    """Fetches before the backend has stored anything, and shows that."""
+
+    case_too, documents_too = False, False
+
+
+def _seen_by(viewer: type[Viewer]) -> Parts:
+    return Parts(viewer=viewer)
+
+
+DEVIATIONS = (
+    _of("every-case", "Any case action reloads the screen.", "refetch.others", _seen_by(EveryCase)),
+    _of("any-tenant", "The case id is enough; tenants have their own.", "refetch.others", _seen_by(AnyTenant)),
+    _of("no-case", "The screen reloads when somebody clicks.", "refetch.showing", _seen_by(Nothing)),
+    _of("unknown-tenant-ignored", "Tenant 0 is not mine.", "refetch.showing", _seen_by(NoUnknownTenant)),
+    _of("approvals-only", "A rejection changes nothing on the screen.", "refetch.showing", _seen_by(ApprovalsOnly)),
+    _of(
+        "case-without-documents", "Case detail is fetched, documents are cached.", "refetch.showing", _seen_by(CaseOnly)
+    ),
+    _of(
+        "before-the-store",
+        "I fetch when the button is pressed, and show that when the notification comes.",
+        "refetch.showing",
+        _seen_by(FromTheCache),
+    ),
+    _of("no-catching-up", "STOMP comes back by itself, that is enough.", "refetch.catch-up", _seen_by(NoCatchingUp)),
+)
