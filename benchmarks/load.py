@@ -8,8 +8,9 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from urllib.request import urlopen
 
-PATH = "/aura/action/record"
+PATH, CPU = "/aura/action/record", "/cpu"
 CONNECTIONS = 16
 
 
@@ -38,10 +39,24 @@ def request(token: str, message_bytes: int = 0) -> bytes:
 
 def rate(port: int, requests: Iterator[bytes], seconds: float) -> float:
     """Answers a second; every one has to be 200."""
-    return asyncio.run(_rate(port, requests, seconds))
+    answers, took = asyncio.run(_load(port, requests, seconds))
+    return answers / took
 
 
-async def _rate(port: int, requests: Iterator[bytes], seconds: float) -> float:
+def rate_of_cpu(port: int, requests: Iterator[bytes], seconds: float) -> float:
+    """Answers in a second of the server's CPU: what one process can do, however busy the machine is besides."""
+    before = _cpu(port)
+    answers, _ = asyncio.run(_load(port, requests, seconds))
+    return answers / (_cpu(port) - before)
+
+
+def _cpu(port: int) -> float:
+    with urlopen(f"http://127.0.0.1:{port}{CPU}") as answer:
+        return float(answer.read())
+
+
+async def _load(port: int, requests: Iterator[bytes], seconds: float) -> tuple[int, float]:
+    """How many answers there were, and how many seconds it took."""
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     callers = []
@@ -51,12 +66,11 @@ async def _rate(port: int, requests: Iterator[bytes], seconds: float) -> float:
         callers.append(caller)
     try:
         await asyncio.gather(*(caller.done for caller in callers))
-        took = time.perf_counter() - began
+        return sum(caller.answers for caller in callers), time.perf_counter() - began
     finally:
         for caller in callers:
             caller.close()
         await asyncio.sleep(0)
-    return sum(caller.answers for caller in callers) / took
 
 
 class _Caller(asyncio.Protocol):

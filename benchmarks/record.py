@@ -4,7 +4,7 @@ the real Aura runs; and what its taps cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import cycle
@@ -24,6 +24,8 @@ FASTAPI = "FastAPI equivalent"
 RECORD = "record endpoint"
 STRANGERS = "record endpoint, no token twice"
 TAPPED = "record endpoint, all taps"
+RECORD_CPU = "record endpoint, by its CPU alone"
+BARE_CPU, FASTAPI_CPU = f"{BARE}, likewise", f"{FASTAPI}, likewise"
 SERVED = "`aura-harness serve --seats aura`"
 
 ROUNDS, SECONDS = 15, 0.5
@@ -39,11 +41,15 @@ def compared(redis_url: str, folder: Path) -> list[Compared]:
         callers, strangers = _tokens(load.CONNECTIONS), _tokens(2 * REMEMBERED)
         rates = {name: _rate(port, callers) for name, port in ports.items()}
         rates |= {STRANGERS: _rate(ports[RECORD], strangers)}
+        for name, of in ((RECORD_CPU, RECORD), (BARE_CPU, BARE), (FASTAPI_CPU, FASTAPI)):
+            rates[name] = _rate(ports[of], callers, measure=load.rate_of_cpu)
         _warm(rates)
         rounds = Rounds(ROUNDS, rates)
     return [
         rounds.compared(RECORD, BARE, required=0.5),
         rounds.compared(RECORD, FASTAPI, required=5),
+        rounds.compared(RECORD_CPU, BARE_CPU),
+        rounds.compared(RECORD_CPU, FASTAPI_CPU),
         rounds.compared(STRANGERS, BARE),
         rounds.compared(STRANGERS, FASTAPI),
         rounds.compared(TAPPED, RECORD),
@@ -83,9 +89,15 @@ def _tokens(number: int) -> list[str]:
     return [tokens.mint(secret, "7", now, user=f"user-{each}") for each in range(number)]
 
 
-def _rate(port: int, callers: Sequence[str], size: int = 0, seconds: float = SECONDS) -> Rate:
+def _rate(
+    port: int,
+    callers: Sequence[str],
+    size: int = 0,
+    seconds: float = SECONDS,
+    measure: Callable[[int, Iterator[bytes], float], float] = load.rate,
+) -> Rate:
     requests = cycle([load.request(token, size) for token in callers])
-    return lambda: load.rate(port, requests, seconds)
+    return lambda: measure(port, requests, seconds)
 
 
 def _warm(rates: Mapping[str, Rate]) -> None:

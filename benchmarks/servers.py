@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,12 +18,12 @@ from pathlib import Path
 import redis.asyncio
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.fastapi_aura import fastapi_aura
-from benchmarks.load import PATH
+from benchmarks.load import CPU, PATH
 from harness.aura.actions import Actions, feedback_writer
 from harness.aura.app import create_app
 from harness.aura.publishers import Publishers
@@ -77,6 +78,16 @@ async def fastapi(redis_url: str, feedback: Path) -> AsyncIterator[ASGIApp]:
 KINDS: dict[str, Callable[[str, Path], Opened]] = {each.__name__: each for each in (bare, record, tapped, fastapi)}
 
 
+def telling(app: ASGIApp) -> ASGIApp:
+    """It also tells how many seconds of CPU the process has used."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        used = scope["type"] == "http" and scope["path"] == CPU
+        await (PlainTextResponse(str(time.process_time())) if used else app)(scope, receive, send)
+
+    return told
+
+
 async def main(kind: str, redis_url: str, feedback: str) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
@@ -85,7 +96,7 @@ async def main(kind: str, redis_url: str, feedback: str) -> None:
         """Nothing goes on for ever here."""
 
     with bound("127.0.0.1", 0) as listening:
-        async with KINDS[kind](redis_url, Path(feedback)) as app, serving(app, listening, close):
+        async with KINDS[kind](redis_url, Path(feedback)) as app, serving(telling(app), listening, close):
             print(listening.getsockname()[1], flush=True)
             await stopped.wait()
 

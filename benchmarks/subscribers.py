@@ -11,7 +11,10 @@ from __future__ import annotations
 import selectors
 import socket
 import sys
+import time
 from urllib.parse import urlsplit
+
+PAUSE = 0.005
 
 
 def main(number: int, redis_url: str) -> None:
@@ -25,10 +28,14 @@ def main(number: int, redis_url: str) -> None:
     print("subscribed", flush=True)
     room = bytearray(1 << 20)
     while True:
+        received = 0
         for key, _ in selector.select():
             assert isinstance(key.fileobj, socket.socket)
-            if not key.fileobj.recv_into(room):
+            received += (size := key.fileobj.recv_into(room))
+            if not size:
                 return
+        if received < len(room):
+            time.sleep(PAUSE)  # not to be woken for every message
 
 
 if __name__ == "__main__":
