@@ -590,8 +590,9 @@ class Bus:
         finally:
             if announced in waiting:
                 waiting.remove(announced)
-            if not waiting:
-                self._announced.pop((channel, wire), None)
+            # Where it is another by now, somebody has announced the same message anew.
+            if not waiting and self._announced.get((channel, wire)) is waiting:
+                del self._announced[(channel, wire)]
 
     async def _listen(self, subscription: Subscription, recorder: Recorder) -> None:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells
