@@ -14,7 +14,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-PAUSE = 0.005
+PAUSE, LITTLE = 0.005, 1 << 16
 
 
 def main(number: int, redis_url: str) -> None:
@@ -34,7 +34,7 @@ def main(number: int, redis_url: str) -> None:
             received += (size := key.fileobj.recv_into(room))
             if not size:
                 return
-        if received < len(room):
+        if received < LITTLE:
             time.sleep(PAUSE)  # not to be woken for every message
 
 
