@@ -32,10 +32,10 @@ def main(asked: Sequence[str]) -> None:
         with redis.Redis.from_url(server.url) as client:
             # A subscriber is not to be ended for what waits for it: how fast that is read is what is measured.
             client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
-        rows = _rows(sections, server.url, Path(folder))
-        tables = [f"{began:%Y-%m-%d}, {machine(server.url)}:", table(rows)]
-        for by, measured in _growths(sections, server.url, Path(folder)).items():
-            tables.append(growth(by, measured))
+        tables = [f"{began:%Y-%m-%d}, {machine(server.url)}:"]
+        if rows := _rows(sections, server.url, Path(folder)):
+            tables.append(table(rows))
+        tables += [growth(by, one) for by, one in _growths(sections, server.url, Path(folder)).items() if one]
     if "gate" in sections:
         tables.append(gate.table())
     written = "\n\n".join(tables) + "\n"
