@@ -99,7 +99,7 @@ def test_a_publish_that_is_not_awaited_stops_the_story_at_the_redis_message(
             def record(self, action: Action) -> object:
                 async def published_by_nobody() -> None: ...
 
-                actions.feedback(actions._line(action))
+                actions.feedback(actions.line(action))
                 actions.publishers.action_recorded(action)  # type: ignore[unused-coroutine]
                 return published_by_nobody()
 
