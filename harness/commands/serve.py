@@ -116,7 +116,7 @@ def _serve(
     url = url_of(listening)
 
     def ready() -> None:
-        for line in (*_greeting(url, options, settings, clock), *_confession(drift)):
+        for line in _greeting(url, options, settings, drift, clock):
             lines.say(line)
 
     warnings = Warnings(lines)
@@ -127,7 +127,7 @@ def _serve(
         logging.getLogger("harness").removeHandler(warnings)
 
 
-def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> Iterator[str]:
+def _greeting(url: str, options: Options, settings: Settings, drift: Deviation | None, clock: Clock) -> Iterator[str]:
     """The address first: whoever asked for any free port reads one line. A call that works when it is copied last."""
     from harness import tokens
     from harness.bus import without_password
@@ -135,6 +135,9 @@ def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> I
     own = "  (its own, and gone with it)" if options.server else ""
     yield f"serving    {url}  ({' and '.join(options.seats)}, simulated)"
     yield f"redis      {without_password(options.redis_url)}{own}"
+    if drift is not None:
+        yield f"drift      {drift.id}: {drift.confession}"
+        yield f"           a gate on this {drift.seat} should find {', '.join(sorted(drift.breaks))} broken"
     yield f"health     {url}/_harness/health"
     yield f"documents  {url}/_harness/openapi.yaml  {url}/_harness/asyncapi.yaml"
     if "synapse" in options.seats:
@@ -152,12 +155,6 @@ def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> I
         yield f"call       curl -i {url}/api/synapse/notifications -H 'X-Tenant-ID: 0'"
 
 
-def _confession(drift: Deviation | None) -> Iterator[str]:
-    if drift is not None:
-        yield f"drift      {drift.id}: {drift.confession}"
-        yield f"           whoever looks at this {drift.seat} should see {', '.join(sorted(drift.breaks))} broken"
-
-
 def _drift(arguments: argparse.Namespace) -> Deviation | None:
     if arguments.drift is None:
         return None
@@ -167,8 +164,8 @@ def _drift(arguments: argparse.Namespace) -> Deviation | None:
     missing = [seat for seat in drift.seats if seat not in arguments.seats]
     if missing:
         raise UsageError(
-            f"--drift {drift.id}: it is {' and '.join(drift.seats)} that would have to be served, "
-            f"{' and '.join(arguments.seats)} was asked for"
+            f"--drift {drift.id}: {' and '.join(missing)} would have to be served, "
+            f"{' and '.join(arguments.seats)} was asked for; `aura-harness drift --only {drift.id}` runs it"
         )
     return drift
 
