@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 JAR = tests/spring/target/synapse.jar
 SPRING = PYTHONPATH=tests $(BIN)/python -m spring
 
-.PHONY: gate test examples spring spring-deep spring-record lint check bench clean
+.PHONY: gate test drift steady examples spring spring-deep spring-record lint check bench clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
@@ -32,6 +32,15 @@ spring-record: $(VENV)/installed $(JAR)
 # What other teams copy, run as they would run it.
 examples: $(VENV)/installed
 	$(BIN)/python -m pytest examples $(ARGS)
+
+# Every check fails for what it should, and for nothing else; the picture is the README's.
+drift: $(VENV)/installed
+	$(BIN)/aura-harness drift --matrix docs/drift.svg $(ARGS)
+
+# Without any deviation nothing is broken, whatever the seed.
+SEEDS ?= 200
+steady: $(VENV)/installed
+	$(BIN)/aura-harness drift --steady $(SEEDS) $(ARGS)
 
 # Speed, as ratios of one run; without ARGS the tables of the README are written anew.
 bench: $(VENV)/installed

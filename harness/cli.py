@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from harness.commands import check, gate, lint, replay, serve, watch
+from harness.commands import check, drift, gate, lint, replay, serve, watch
 from harness.commands.options import EXIT_CODES
 from harness.errors import HarnessError
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"aura-harness {_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    for command in (gate, replay, check, watch, serve, lint):
+    for command in (gate, replay, check, watch, serve, drift, lint):
         command.add(commands)
     return parser
 

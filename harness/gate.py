@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
 
-import httpx2
 from redis.exceptions import RedisError
 
 from harness import cases, messages, stories
@@ -23,10 +22,10 @@ from harness.bus import Bus, open_bus, stop_if_cancelled
 from harness.cases import DIRECT, RECORD_CALL, Call, Caller
 from harness.clock import Clock, Ids, WallClock, time_of
 from harness.errors import HarnessError
-from harness.fuzz import BASE_URL, Fuzz
+from harness.fuzz import Fuzz
 from harness.generate import Detection, RagRun, Traffic
 from harness.history import History, Recorder
-from harness.http import across_loops
+from harness.http import across_loops, request
 from harness.messages import Outgoing
 from harness.outage import Gap
 from harness.redaction import Redaction
@@ -232,9 +231,7 @@ class Gate:
         await together(map(self._post, bodies))
 
     async def _call(self, call: Call) -> None:
-        transport = httpx2.ASGITransport(app=self.seats.aura.app)
-        async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-            await client.request(call.method, call.path, content=call.body, headers=dict(call.headers))
+        await request(self.seats.aura.app, call.method, call.path, call.body, call.headers)
 
     async def _detect(self, detection: Detection) -> None:
         data = {"do": "detect", **dataclasses.asdict(detection)}

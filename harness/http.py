@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.history import Recorder, encode, ids_of, wall
+
+if TYPE_CHECKING:
+    import httpx2
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,6 +27,7 @@ Inspect = Callable[[str | None], Mapping[str, str]]
 """What a history may say of an `Authorization` header."""
 
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+ORIGIN = "http://harness"
 FAILED = b'{"detail":"Internal Server Error"}'
 
 
@@ -143,14 +147,25 @@ async def call(
     """Status and JSON of the answer, None for one that is not JSON. What a failed transport raises is an OSError."""
     import httpx2
 
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://harness") as client:
-        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        kind = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            response = await client.request(method, path, content=content, headers={**kind, **headers})
-        except httpx2.TransportError as error:
-            raise ConnectionError(str(error)) from error
-        try:
-            return response.status_code, response.json()
-        except ValueError:
-            return response.status_code, None
+    content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    try:
+        response = await request(app, method, path, content, {**kind, **headers})
+    except httpx2.TransportError as error:
+        raise ConnectionError(str(error)) from error
+    try:
+        return response.status_code, response.json()
+    except ValueError:
+        return response.status_code, None
+
+
+async def request(
+    app: App, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+) -> httpx2.Response:
+    """Straight through the transport, for the cookies and redirects of a client cost as much as the whole call."""
+    import httpx2
+
+    asked = httpx2.Request(method, f"{ORIGIN}{path}", content=content, headers=headers)
+    response = await httpx2.ASGITransport(app=app).handle_async_request(asked)
+    await response.aread()
+    return response

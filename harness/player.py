@@ -44,15 +44,17 @@ Ids = dict[str, dict[str, list[str]]]
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How long things take, in seconds: the configured HITL timeout, the smallest step of time, what counts as quiet,
-    and how long an expectation is waited for."""
+    how long an expectation is waited for, and how much longer than no time at all a viewer waits for each answer."""
 
     timeout: float
     tick: float
     settle: float
     patience: float
+    answer: float = 0.0
 
 
-VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0)
+VIRTUAL = Pace(timeout=300.0, tick=0.01, settle=0.0025, patience=15.0, answer=0.001)
+"""Where answers come in no time, nothing ever happens while a viewer fetches."""
 
 
 def wall(timeout: float) -> Pace:
@@ -113,6 +115,13 @@ class Player:
                     await self._do(index, step)
             stop_if_cancelled()
             await asyncio.sleep(AFTERWARDS)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Quiet, and no viewer in the middle of fetching: cut off, it would look as if it had fetched nothing."""
+        until = self._clock.elapsed() + self._pace.patience
+        await quiet(self._recorder, self._pace.settle)
+        while any(viewer.loading for viewer in self._viewers.values()) and self._clock.elapsed() < until:
             await quiet(self._recorder, self._pace.settle)
 
     # ---- What is there before the story -------------------------------------------------------------------------
@@ -320,7 +329,9 @@ class Player:
         return status
 
     async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
-        return await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+        answer = await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+        await asyncio.sleep(self._pace.answer)
+        return answer
 
     # ---- Connections -------------------------------------------------------------------------------------------------
 

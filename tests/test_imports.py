@@ -95,7 +95,10 @@ ALLOWED: dict[str, set[str]] = {
     | {"workbench"},
     "attach": LEAVES | {"agreement", "aura", "bus", "clock", "history", "http", "live", "redaction", "runner", "seats"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
-    "report": {"verdict", "history", "expect", "scenario", "waivers"},
+    "drift": LEAVES
+    | {"agreement", "aura", "checks", "clock", "gate", "http", "replay", "runner", "scenario", "seats", "synapse"}
+    | {"tokens", "verdict", "virtual", "workbench"},
+    "report": {"agreement", "drift", "verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES
     | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}
     | {"redis_server", "replay", "report", "runner", "scenario", "seats", "synapse", "tokens"},

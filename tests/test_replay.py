@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness import scenario
+from harness import replay, scenario
 from harness.agreement import Agreement
 from harness.aura.hitl import Approvals
 from harness.aura.publishers import Action, Publishers
@@ -21,6 +22,7 @@ from harness.aura.settings import Settings as AuraSettings
 from harness.cli import main
 from harness.expect import rejudge
 from harness.history import History, load_all
+from harness.player import VIRTUAL
 from harness.replay import Conditions, Interrupted, Played, play_all, play_rounds
 from harness.scenario import Scenario
 from harness.seats import Settings
@@ -57,6 +59,16 @@ def test_all_scenarios_together_leave_no_clause_of_theirs_unproven(agreed: Agree
     stories = {"hitl", "action", "refetch"}
     wanted = {clause for clause in agreed.clauses if clause.split(".")[0] in stories}
     assert wanted - kept == {"hitl.other-request"}  # which nobody sends here; the gate does
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.3, 3.0])
+def test_a_backend_that_answers_slowly_gets_nobody_accused(
+    seconds: float, agreed: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "VIRTUAL", replace(VIRTUAL, answer=seconds))
+    for played in play_all(agreed, scenario.load_all(), Settings(AuraSettings(hitl_compares_request=True))):
+        assert played.outcome == "kept", played.scenario.name
+        assert [each.clause for each in played.verdicts if each.outcome == "broken"] == []
 
 
 def test_two_plays_with_one_seed_write_the_same_history(agreed: Agreement) -> None:
@@ -99,7 +111,7 @@ def test_a_publish_that_is_not_awaited_stops_the_story_at_the_redis_message(
             def record(self, action: Action) -> object:
                 async def published_by_nobody() -> None: ...
 
-                actions.feedback(actions._line(action))
+                actions.feedback(actions.line(action))
                 actions.publishers.action_recorded(action)  # type: ignore[unused-coroutine]
                 return published_by_nobody()
 

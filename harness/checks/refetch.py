@@ -31,6 +31,8 @@ from harness.verdict import Finding
 
 POLLED_WITHIN = 10.0
 """Seconds; the documents name no interval, and nobody who polls more seldom is accused in a shorter run."""
+REFETCHED_WITHIN = 30.0
+"""Seconds in which a refetch has come, however slow the backend; one that comes later is for something else."""
 RECENT = "/api/synapse/actions/recent?since="
 
 
@@ -100,11 +102,12 @@ def catch_up(view: View) -> Iterator[Finding | None]:
 
 
 def _answers(view: View, screen: Showing, load: Load, action: CaseAction) -> bool:
-    """Whether a refetch shows what this action did: it was for this notification, or began after it.
+    """Whether a refetch shows what this action did: it was for this notification, or came after it and not too late.
 
     A viewer may be done before the frame of the same notification has reached the tap.
     """
-    if load.viewer != screen.viewer or load.case != screen.case:
+    late = load.event.at > action.frame.event.at + REFETCHED_WITHIN
+    if load.viewer != screen.viewer or load.case != screen.case or late:
         return False
     if load.notification is None:
         return load.seq > action.seq

@@ -177,7 +177,7 @@ def _once(derive: Callable[[View], T]) -> Callable[[View], T]:
 
 @_once
 def case_actions(view: View) -> tuple[CaseAction, ...]:
-    """One for each notification, however often it was sent. Two may have the same id: what they say tells them apart."""
+    """One for each notification, however often it was sent. Two with the same id are told apart by what they say."""
     found: dict[object, CaseAction] = {}
     for one in notifications(view):
         case = _case_acted_upon(one) if one.event.kind == "broadcast" else None

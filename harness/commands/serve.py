@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import socket
 
     from harness.clock import Clock
+    from harness.drift.deviation import Deviation
     from harness.redis_server import RedisServer
     from harness.seats import Settings
     from harness.serve.run import Options
@@ -66,6 +67,9 @@ def add(commands: object) -> None:
         default=None,
         help="Synapse publishes case_action_completed, too (ACTION_PUBLISH_COMPLETED)",
     )
+    serve.add_argument(
+        "--drift", metavar="ID", help="let what is served misbehave in this way (`aura-harness drift --list`)"
+    )
     serve.add_argument("--history", type=writable, metavar="FILE", help="keep what was observed, as JSON lines")
     serve.add_argument("--quiet", action="store_true", help="no line for each request and message")
 
@@ -73,7 +77,10 @@ def add(commands: object) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from harness.serve.server import bound
 
+    drift = _drift(arguments)
     settings = _settings(arguments)
+    if drift is not None:
+        settings = drift.of_settings(settings)
     contracts = _contracts(arguments)
     try:
         with (
@@ -81,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             bound(arguments.host, arguments.port) as listening,
             _redis(arguments.redis) as (url, server),
         ):
-            _serve(arguments, settings, contracts, listening, url, server, out)
+            _serve(arguments, settings, drift, contracts, listening, url, server, out)
     except KeyboardInterrupt:  # before anything was there to be stopped
         pass
     return 0
@@ -90,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _serve(
     arguments: argparse.Namespace,
     settings: Settings,
+    drift: Deviation | None,
     contracts: Path,
     listening: socket.socket,
     redis_url: str,
@@ -108,7 +116,7 @@ def _serve(
     url = url_of(listening)
 
     def ready() -> None:
-        for line in _greeting(url, options, settings, clock):
+        for line in _greeting(url, options, settings, drift, clock):
             lines.say(line)
 
     warnings = Warnings(lines)
@@ -119,7 +127,7 @@ def _serve(
         logging.getLogger("harness").removeHandler(warnings)
 
 
-def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> Iterator[str]:
+def _greeting(url: str, options: Options, settings: Settings, drift: Deviation | None, clock: Clock) -> Iterator[str]:
     """The address first: whoever asked for any free port reads one line. A call that works when it is copied last."""
     from harness import tokens
     from harness.bus import without_password
@@ -127,6 +135,9 @@ def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> I
     own = "  (its own, and gone with it)" if options.server else ""
     yield f"serving    {url}  ({' and '.join(options.seats)}, simulated)"
     yield f"redis      {without_password(options.redis_url)}{own}"
+    if drift is not None:
+        yield f"drift      {drift.id}: {drift.confession}"
+        yield f"           a gate on this {drift.seat} should find {', '.join(sorted(drift.breaks))} broken"
     yield f"health     {url}/_harness/health"
     yield f"documents  {url}/_harness/openapi.yaml  {url}/_harness/asyncapi.yaml"
     if "synapse" in options.seats:
@@ -142,6 +153,21 @@ def _greeting(url: str, options: Options, settings: Settings, clock: Clock) -> I
         yield f"call       curl -i {url}/api/aura/action/record {headers} -d '{body}'"
     else:
         yield f"call       curl -i {url}/api/synapse/notifications -H 'X-Tenant-ID: 0'"
+
+
+def _drift(arguments: argparse.Namespace) -> Deviation | None:
+    if arguments.drift is None:
+        return None
+    from harness.drift.catalogue import named
+
+    drift = named(arguments.drift)
+    missing = [seat for seat in drift.seats if seat not in arguments.seats]
+    if missing:
+        raise UsageError(
+            f"--drift {drift.id}: {' and '.join(missing)} would have to be served, "
+            f"{' and '.join(arguments.seats)} was asked for; `aura-harness drift --only {drift.id}` runs it"
+        )
+    return drift
 
 
 @contextmanager
@@ -194,6 +220,8 @@ def _command(arguments: argparse.Namespace) -> tuple[str, ...]:
     from harness.bus import without_password
 
     command = ["aura-harness", "serve", "--seats", ",".join(arguments.seats)]
+    if arguments.drift:
+        command += ["--drift", arguments.drift]
     if arguments.redis:
         command += ["--redis", without_password(arguments.redis)]
     return tuple(command)

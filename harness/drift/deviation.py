@@ -41,6 +41,17 @@ class Deviation:
         """Its id is `seat.name`; `breaks` are the ids of clauses, apart from each other by blanks."""
         return cls(seat, f"{seat}.{name}", confession, frozenset(breaks.split()), parts or Parts(), change)
 
+    @property
+    def seats(self) -> tuple[str, ...]:
+        """The seats that have to be simulated for it."""
+        as_deployed = Parts()
+        touched = {
+            "aura": self.parts.aura != as_deployed.aura,
+            "synapse": self.parts.synapse != as_deployed.synapse,
+            "workbench": self.parts.viewer is not as_deployed.viewer,
+        }
+        return tuple(seat for seat, one in touched.items() if one or seat == self.seat)
+
     def of_settings(self, settings: Settings = AS_AGREED) -> Settings:
         """The settings of a pair that deviates in this."""
         return replace(self.change(settings), parts=self.parts)

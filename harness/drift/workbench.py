@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,6 +35,18 @@ class Nothing(Viewer):
     async def _take(self, notification: Notification | None) -> None:
         if notification is None:
             await self._catch_up()
+
+
+class BusyIgnored(Viewer):
+    async def _take(self, notification: Notification | None) -> None:
+        if not self.loading:
+            self._busy = asyncio.create_task(Viewer._take(self, notification))
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        if busy := getattr(self, "_busy", None):
+            busy.cancel()
+        await Viewer.close(self)
 
 
 class ApprovalsOnly(Viewer):
@@ -98,8 +111,11 @@ class CaseOnly(Loading):
     documents_too = False
 
 
-class DocumentsOnly(Loading):
-    case_too = False
+class FirstDocument(Loading):
+    async def _load(self, reason: Reason, notification: int | None = None) -> None:
+        if reason != "opened":
+            self._documents = self._documents[:1]
+        await Loading._load(self, reason, notification)
 
 
 class FromTheCache(Loading):
@@ -120,6 +136,18 @@ DEVIATIONS = (
     _of("approvals-only", "A rejection changes nothing on the screen.", "refetch.showing", _seen_by(ApprovalsOnly)),
     _of(
         "case-without-documents", "Case detail is fetched, documents are cached.", "refetch.showing", _seen_by(CaseOnly)
+    ),
+    _of(
+        "first-document-only",
+        "The query asks for documents[0].",
+        "refetch.showing",
+        _seen_by(FirstDocument),
+    ),
+    _of(
+        "busy-ignored",
+        "While it loads, a notification starts nothing; it is loading already.",
+        "refetch.showing",
+        _seen_by(BusyIgnored),
     ),
     _of(
         "before-the-store",

@@ -83,6 +83,8 @@ class Viewer:
         self._documents: tuple[str, ...] = ()
         self._fresh: datetime | None = None
         self._cut = False
+        self.loading = False
+        """Whether it has begun to fetch something that has not come yet."""
         self._ready, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._connection: asyncio.Timeout | None = None
@@ -184,6 +186,13 @@ class Viewer:
             self._fresh = asked
 
     async def _load(self, reason: Reason, notification: int | None = None) -> None:
+        self.loading = True
+        try:
+            await self._fetch_all(reason, notification)
+        finally:
+            self.loading = False
+
+    async def _fetch_all(self, reason: Reason, notification: int | None) -> None:
         """Case detail, then the documents that it names; if it cannot be read, those that it named before."""
         asked = self._clock.now()
         paths = [rest.case_path(self.case_id)]

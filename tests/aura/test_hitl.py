@@ -46,7 +46,7 @@ class Aura:
 
 
 @asynccontextmanager
-async def aura(url: str | None = None) -> AsyncIterator[Aura]:
+async def aura(url: str | None = None, settings: Settings | None = None) -> AsyncIterator[Aura]:
     lines: list[Json] = []
     published: list[Json] = []
 
@@ -54,7 +54,7 @@ async def aura(url: str | None = None) -> AsyncIterator[Aura]:
         published.append(json.loads(wire))
         return 1
 
-    settings, clock = Settings(), VirtualClock()
+    settings, clock = settings or Settings(), VirtualClock()
     async with open_bus(url) as bus:
         link = Link(bus, "aura")
         actions = Actions(Publishers(settings, publish, clock), lambda line: lines.append(json.loads(line)), clock)
@@ -66,12 +66,14 @@ async def aura(url: str | None = None) -> AsyncIterator[Aura]:
 
 
 def outcome(
-    play: Callable[[Aura, asyncio.Task[Action | None]], Awaitable[object]], request: ApprovalRequest = ASKED
+    play: Callable[[Aura, asyncio.Task[Action | None]], Awaitable[object]],
+    request: ApprovalRequest = ASKED,
+    settings: Settings | None = None,
 ) -> tuple[Action | None, float]:
     """What is recorded of a request while this is played, and when it was."""
 
     async def scene() -> tuple[Action | None, float]:
-        async with aura() as seat:
+        async with aura(settings=settings) as seat:
             task = await seat.approvals.ask(request)
             await play(seat, task)
             action = await task
@@ -191,6 +193,18 @@ def test_as_deployed_the_answer_to_another_request_of_the_session_decides() -> N
     action, at = outcome(another)
     assert action is not None
     assert (action.request_id, action.approved, at) == ("request-1", True, 1)
+
+
+def test_where_requests_are_compared_only_the_answer_to_the_own_one_decides() -> None:
+    async def both(seat: Aura, task: object) -> None:
+        await asyncio.sleep(1)
+        await seat.answer(APPROVED | {"requestId": "request-2"})
+        await asyncio.sleep(1)
+        await seat.answer(REJECTED)
+
+    action, at = outcome(both, settings=Settings(hitl_compares_request=True))
+    assert action is not None
+    assert (action.request_id, action.approved, at) == ("request-1", False, 2)
 
 
 @pytest.mark.parametrize("wire", [b"", b"?", b"[]", b"\xff", b'{"type":"comment"}', b'{"type":["approval"]}', b"{"])

@@ -43,3 +43,13 @@ def test_feedback_is_appended_to_the_file(tmp_path: Path) -> None:
     write('{"comment": "검토 👍"}')
     write("{}")
     assert path.read_text(encoding="utf-8") == '{"comment": "검토 👍"}\n{}\n'
+
+
+@pytest.mark.parametrize(("text", "compares"), [("on", True), ("off", False), ("", False)])
+def test_whether_requests_are_compared_is_on_or_off(text: str, compares: bool) -> None:
+    assert Settings.from_environment({"HITL_COMPARES_REQUEST": text}).hitl_compares_request is compares
+
+
+def test_a_switch_that_is_neither_is_told_by_its_name() -> None:
+    with pytest.raises(UsageError, match="HITL_COMPARES_REQUEST: '예' was found, on or off was expected"):
+        Settings.from_environment({"HITL_COMPARES_REQUEST": "예"})

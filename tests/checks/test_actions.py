@@ -174,3 +174,31 @@ def test_a_message_of_the_backend_before_its_commit_is_told() -> None:
     found = finding("action.recorded-first", early, decided(at=1.15))
     assert (found.expected, found.seen) == ("the commit before anybody is told", "it was event 1, the commit 2")
     assert outcome("action.recorded-first", decided(at=1.05), early) == "unproven"
+
+
+LEFT = {DOCUMENT: "APPROVED", OTHER_DOCUMENT: "PENDING"}
+
+
+def test_what_changed_after_the_commit_is_not_the_backends() -> None:
+    story = (first_load(), opened(), decided(left=LEFT), call(at=1.1), announced(), loaded(documents=BOTH))
+    assert outcomes(*story) == {RECORDED: "kept", NEITHER: "broken"}
+    found = finding(NEITHER, *story)
+    assert found.seen == "APPROVED, which the backend had left PENDING"
+    assert found.pointer == f"/seen/documents/{OTHER_DOCUMENT}"
+
+
+def test_what_the_commit_itself_changed_is_the_backends() -> None:
+    story = (first_load(), opened(), decided(left=BOTH), call(at=1.1), announced(), loaded(documents=BOTH))
+    assert outcomes(*story) == {RECORDED: "kept", NAMED: "broken"}
+
+
+def test_an_old_status_that_comes_late_was_changed_by_nobody() -> None:
+    late = loaded(documents=BEFORE, reason="catch-up", at=1.4)
+    story = (first_load(), opened(), decided(left=LEFT), call(at=1.1), announced(), loaded(documents=LATER), late)
+    assert outcomes(*story)[RECORDED] == "kept"
+    assert "broken" not in outcomes(*story).values()
+
+
+def test_a_status_that_was_remembered_and_not_fetched_says_nothing_of_the_backend() -> None:
+    remembered = loaded(documents={DOCUMENT: "PENDING"}, paths=("/api/synapse/cases/case-1",))
+    assert outcomes(opened(), decided(), announced(), remembered) == {RECORDED: "kept"}

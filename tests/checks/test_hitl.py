@@ -366,3 +366,9 @@ def test_a_finding_shows_the_request_the_answer_and_what_was_recorded() -> None:
 def test_each_request_is_an_occasion() -> None:
     assert verdict("hitl.approve-recorded", *APPROVED).exercised == 1
     assert verdict("hitl.request-stored", *APPROVED).exercised == 1
+
+
+def test_an_answer_at_the_very_deadline_may_be_too_late() -> None:
+    deadline = 300.6
+    assert broken(*ASKED, *timed_out(deadline), answered(at=deadline), END) == set()
+    assert broken(*ASKED, answered(at=deadline), *recorded(at=deadline + 0.01), END) == set()

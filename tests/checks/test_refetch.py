@@ -243,3 +243,23 @@ def test_a_finding_shows_the_frame_and_what_was_fetched_and_how_to_send_it_again
 def test_what_is_not_a_notification_is_left_alone() -> None:
     odd = [broadcast(body) for body in (b"", b"[]", {"payload": 1}, {"payload": {"case_id": 7}, "type": "CASE_ACTION"})]
     assert outcomes(opened(), published(), *odd) == {}
+
+
+def test_two_notifications_with_one_id_are_told_apart_by_what_they_say() -> None:
+    both = (opened(), opened("viewer-2", case="case-2"), announced(0), announced(0, case_id="case-2", at=1.25))
+    answered = (loaded(notification=0), loaded("viewer-2", case="case-2", notification=0, at=1.4))
+    assert outcomes(*both, *answered) == {SHOWING: "kept", OTHERS: "kept"}
+    assert outcomes(*both, answered[0]) == {SHOWING: "broken", OTHERS: "kept"}
+
+
+def test_whoever_fetches_upon_an_id_that_concerns_another_fetches_for_nothing() -> None:
+    both = (opened(), opened("viewer-2", case="case-3"), announced(0), announced(0, case_id="case-2", at=1.25))
+    assert (
+        outcomes(*both, loaded(notification=0), loaded("viewer-2", case="case-3", notification=0))[OTHERS] == "broken"
+    )
+
+
+@pytest.mark.parametrize(("at", "found"), [(31.0, "kept"), (32.0, "broken")])
+def test_a_refetch_may_take_its_time_but_not_for_ever(at: float, found: str) -> None:
+    late = loaded(reason="catch-up", at=at)
+    assert outcomes(opened(), decided(), announced(), late)[SHOWING] == found
