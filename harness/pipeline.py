@@ -53,7 +53,8 @@ class Pipeline:
                 await self._send(together)
         finally:
             self._sending = None
-            _fail(self._waiting, "it is closed")
+            unsent, self._waiting = self._waiting, []
+            _fail(unsent, "it is closed")
 
     async def _send(self, together: _Waiting) -> None:
         try:

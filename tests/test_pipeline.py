@@ -169,6 +169,7 @@ def test_whoever_waits_when_it_is_closed_is_told(unanswering: str) -> None:
             waiting.append(asyncio.create_task(pipeline.publish(CHANNEL, b"2")))
             await asyncio.sleep(0.01)
             await pipeline.close()
+            assert pipeline._waiting == []
             return [str(each) for each in await asyncio.gather(*waiting, return_exceptions=True)]
 
     assert asyncio.run(scene()) == ["what was published may be lost: it is closed"] * 2
