@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from harness.errors import HarnessError, UsageError
 from harness.history import LEFT_ALONE, Recorder, encode, ids_of
+from harness.pipeline import Pipeline
 
 HITL_CHANNEL = "hitl:channel:"
 PATTERNS = ("workbench:*", f"{HITL_CHANNEL}*")
@@ -38,6 +39,7 @@ EMPTIED = "emptied"
 OUTAGE = "outage"
 EMBEDDED = ", or leave it out for the embedded one"
 _OVERRUNS = "client_output_buffer_limit_disconnections"
+_MESSAGES = (b"message", b"pmessage")
 GONE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
 
 Publish = Callable[[str, bytes], Awaitable[int]]
@@ -102,13 +104,18 @@ class Subscription:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def _read(self) -> None:
+        """Straight from the connection: redis-py's own loop makes another of every lost one before it tells, and
+        several objects of every message."""
+        connection = self._pubsub.connection
+        assert connection is not None
+        connection.socket_timeout = None
         try:
-            async for message in self._pubsub.listen():
-                if message["type"] not in ("message", "pmessage"):
-                    continue
-                channel, wire = message["channel"].decode(errors="replace"), message["data"]
-                if self._ours(channel, wire):
-                    self._received.put_nowait((channel, wire))
+            while True:
+                answer = await connection.read_response(disconnect_on_error=False, push_request=True)
+                if answer and answer[0] in _MESSAGES:
+                    channel, wire = answer[-2].decode(errors="replace"), answer[-1]
+                    if self._ours(channel, wire):
+                        self._received.put_nowait((channel, wire))
         except (RedisError, OSError) as error:
             self._lose(str(error))
 
@@ -312,6 +319,7 @@ class Bus:
         self.gaps = 0
         """How often the tap was lost and put back by `keep_tapped`."""
         self._redis = client
+        self._pipeline = Pipeline(client)
         self._tap_client = tap_client or client
         self._tap: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -536,6 +544,7 @@ class Bus:
         if self._stored:
             with contextlib.suppress(RedisError, OSError):  # a server that is gone has nothing to be deleted
                 await self._redis.delete(*self._stored)
+        await self._pipeline.close()
         await self._redis.aclose()
         await self._tap_client.aclose()
 
@@ -554,7 +563,7 @@ class Bus:
     async def _publish(self, seat: str, channel: str, wire: bytes) -> int:
         self._must_serve()
         async with self._announced_to_tap(seat, channel, wire):
-            return int(await self._redis.publish(channel, wire))
+            return await self._pipeline.publish(channel, wire)
 
     @contextlib.asynccontextmanager
     async def _announced_to_tap(self, seat: str, channel: str, wire: bytes) -> AsyncIterator[None]:
@@ -581,8 +590,9 @@ class Bus:
         finally:
             if announced in waiting:
                 waiting.remove(announced)
-            if not waiting:
-                self._announced.pop((channel, wire), None)
+            # Where it is another by now, somebody has announced the same message anew.
+            if not waiting and self._announced.get((channel, wire)) is waiting:
+                del self._announced[(channel, wire)]
 
     async def _listen(self, subscription: Subscription, recorder: Recorder) -> None:
         async for channel, wire in subscription:  # ends with a ConnectionError, which `must_have_listened` tells

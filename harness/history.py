@@ -247,7 +247,12 @@ def _parse(path: Path, lines: IO[str]) -> Iterator[Event]:
 
 
 def _is_text(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    """Half a surrogate pair is what UTF-8 does not encode."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _must_fit(event: Event, expected: int) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
 
 LIFETIME = timedelta(hours=1)
+REMEMBERED = 1024
+"""Tokens; a caller comes again with the one that it has."""
 
 
 def mint(secret: str, tenant: str, now: datetime, *, user: str = "harness", lifetime: timedelta = LIFETIME) -> str:
@@ -39,16 +42,27 @@ def inspect(authorization: str | None, secret: str, now: datetime) -> dict[str, 
     if scheme != "Bearer":
         return {"token": "unclear" if scheme.lower() == "bearer" else "malformed"}
     try:
-        if str(jwt.get_unverified_header(token).get("alg", "")).lower() == "none":
-            return {"token": "alg-none"}
-        found = jwt.decode(token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
+        found = _signed_claims(token, secret)
         if float(found["exp"]) <= now.timestamp():
             return {"token": "expired"}
         return {"token": "valid", "tenant": str(found["tenant_id"])}
     except jwt.InvalidSignatureError:
         return {"token": "wrong-signature"}
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
-        return {"token": "malformed"}
+        return {"token": "alg-none" if _is_unsigned(token) else "malformed"}
+
+
+@lru_cache(REMEMBERED)
+def _signed_claims(token: str, secret: str) -> dict[str, Any]:
+    """What is in a token whatever the time is. A refusal is an exception, and not remembered."""
+    return jwt.decode(token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
+
+
+def _is_unsigned(token: str) -> bool:
+    try:
+        return str(jwt.get_unverified_header(token).get("alg", "")).lower() == "none"
+    except (jwt.InvalidTokenError, ValueError):
+        return False
 
 
 def _part(value: dict[str, Any]) -> str:

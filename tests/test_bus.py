@@ -61,6 +61,23 @@ def test_equal_messages_of_two_publishers_are_told_apart(redis_url: str | None) 
     assert asyncio.run(scene()) == ["aura", "synapse", "aura"]
 
 
+def test_equal_messages_that_several_publish_at_once_are_each_seen_by_the_tap(redis_url: str | None) -> None:
+    async def scene() -> list[str | None]:
+        async with open_bus(redis_url) as bus, asyncio.timeout(10):
+            recorder = Recorder(WallClock())
+            await bus.tap(recorder)
+            publish = bus.publisher("aura")
+
+            async def some(number: int) -> None:
+                for _ in range(number):
+                    await publish("workbench:alert", b"{}")
+
+            await asyncio.gather(*map(some, range(20, 40)))
+            return [event.seat for event in recorder.history()]
+
+    assert asyncio.run(scene()) == ["aura"] * sum(range(20, 40))
+
+
 def test_a_closed_subscription_is_not_counted_any_more(redis_url: str | None) -> None:
     async def scene() -> list[int]:
         async with open_bus(redis_url) as bus:
@@ -230,7 +247,7 @@ def test_a_command_that_fails_beside_a_living_subscription_is_no_lost_subscripti
         async with open_bus(real_redis) as bus, asyncio.timeout(5):
             link = Link(bus, "synapse", changes.append)
             subscription = await link.subscribe("workbench:*")
-            await link.fetch("hitl:request:1")
+            await link.publish("elsewhere", b"0")
             with redis.Redis.from_url(real_redis) as other:
                 other.client_kill_filter(_type="normal")
                 with pytest.raises((OSError, redis.ConnectionError)):

@@ -56,7 +56,8 @@ def feedback_writer(path: Path | None) -> Feedback:
     def write(line: str) -> None:
         feedback_log.info("%s", line)
         if path is not None:
-            with path.open("a", encoding="utf-8") as lines:
-                lines.write(line + "\n")
+            # Unbuffered: the line is one write, whole in the file whoever else appends to it.
+            with path.open("ab", buffering=0) as lines:
+                lines.write(f"{line}\n".encode())
 
     return write

@@ -58,11 +58,20 @@ def _check(name: str, value: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     if not isinstance(found, str):
         return [_error("string_type", (name,), "Input should be a string")]
-    if any("\ud800" <= character <= "\udfff" for character in found):
+    if not _is_text(found):
         return [_error("string_unicode", (name,), "Input should be text without surrogates")]
     if not found and name in _IDS:
         return [_error("string_too_short", (name,), "Input should have at least 1 character")]
     return []
+
+
+def _is_text(text: str) -> bool:
+    """Half a surrogate pair is what UTF-8 does not encode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _error(kind: str, place: tuple[str, ...], text: str) -> dict[str, Any]:

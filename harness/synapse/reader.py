@@ -28,6 +28,7 @@ _WHOLE: Final = 0x8000
 _BUFFER: Final = 4000
 
 _CONTAINER = re.compile(r"[ \t\n\r]*(?=[{\[])")
+_OF_NUMBERS: Final = frozenset("-+.eE0123456789")
 _LONG_NUMBER = re.compile(rf"(?:\A|[^-+.eE0-9])[-+.eE0-9]{{{MAX_NUMBER + 1}}}")
 
 
@@ -60,8 +61,14 @@ def _is_plain(text: str) -> bool:
     """No limit of Jackson can be exceeded in this text."""
     length = len(text)
     return length <= MAX_NUMBER or (
-        length <= _PLAIN_LENGTH and text.count("{") + text.count("[") <= MAX_DEPTH and not _LONG_NUMBER.search(text)
+        length <= _PLAIN_LENGTH and text.count("{") + text.count("[") <= MAX_DEPTH and not _has_long_number(text)
     )
+
+
+def _has_long_number(text: str) -> bool:
+    # A number that is too long would be met at one of these places: most texts need not be searched.
+    places = text[:: MAX_NUMBER + 1]
+    return not _OF_NUMBERS.isdisjoint(places) and _LONG_NUMBER.search(text) is not None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -203,3 +203,9 @@ def test_what_python_writes_both_paths_read_as_it_was() -> None:
     tree = {"한": ["😀", "\ud83d", {"n": [0.1, 10**20, -5, True, None, ""]}], "": {}}
     for text in (json.dumps(tree), json.dumps(tree, ensure_ascii=False, indent=1)):
         assert read_tree(text) == tree == read_tree_exactly(text)
+
+
+def test_a_number_that_is_too_long_is_met_wherever_it_stands() -> None:
+    for before in range(1003):
+        assert outcome(read_tree, f'["{"검" * before}",{"9" * 1001}]') == LIMIT
+        assert outcome(read_tree, f'["{"검" * before}",{"9" * 1000}]') != LIMIT
