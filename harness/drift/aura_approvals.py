@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
 from harness.aura.actions import Actions
 from harness.aura.hitl import TIMED_OUT, ApprovalRequest, Approvals, Listening, Redis, channel_of
@@ -58,13 +57,9 @@ class StoredLast(Approvals):
     """Listens before it stores, so that an answer that comes at once is not missed."""
 
     async def ask(self, request: ApprovalRequest) -> asyncio.Task[Action | None]:
-        listening = await self._redis.listen(channel_of(request.session_id))
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        await self._store(request)
-        task = asyncio.create_task(self._outcome(request, listening, deadline))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-        return task
+        listening = await self.listen(request)
+        await self.store(request)
+        return self.wait(request, listening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +108,11 @@ class Everywhere:
 class AnySession(Approvals):
     """Subscribes to the pattern, and looks for its request only."""
 
-    async def ask(self, request: ApprovalRequest) -> asyncio.Task[Action | None]:
-        await self._store(request)
-        channel = channel_of(request.session_id)
-        own, link = await self._redis.listen(channel), cast(TappedLink, self._redis).link
-        heard = Everywhere(own, await link.subscribe("hitl:channel:*"), channel, request.request_id.encode())
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        task = asyncio.create_task(self._outcome(request, heard, deadline))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-        return task
+    async def listen(self, request: ApprovalRequest) -> Listening:
+        assert isinstance(self._redis, TappedLink)  # an Aura alone subscribes to no pattern
+        everything = await self._redis.link.subscribe("hitl:channel:*")
+        own, request_id = await Approvals.listen(self, request), request.request_id.encode()
+        return Everywhere(own, everything, channel_of(request.session_id), request_id)
 
 
 DEVIATIONS = (

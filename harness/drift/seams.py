@@ -266,7 +266,7 @@ def mapping(change: Remap) -> Parts:
 
     class Mapping(NotificationListener):
         def read(self, channel: str, wire: bytes) -> NotificationDto:
-            return change(NotificationListener.read(self, channel, wire), channel, wire, Instant.of(self.clock.now()))
+            return change(NotificationListener.read(self, channel, wire), channel, wire, self.now())
 
     return synapse(listener=Mapping)
 

@@ -250,10 +250,10 @@ def _tells_first(listener: NotificationListener) -> Handle:
         nonlocal row
         async with turn:
             dto = listener.read(channel, wire)
-            listener.broadcast(dto.stored(row + 1, listener._now()))
+            listener.broadcast(dto.stored(row + 1, listener.now()))
             for _ in range(20):
                 await asyncio.sleep(0)
-            row = listener.store.save(dto, listener._now()).id or 0
+            row = listener.store.save(dto, listener.now()).id or 0
 
     return handle
 
@@ -263,11 +263,11 @@ def _saves(times: int) -> Parts:
         async def handle(channel: str, wire: bytes) -> None:
             if not times:
                 dto = listener.read(channel, wire)
-                listener.broadcast(dto.stored(0, listener._now()))
+                listener.broadcast(dto.stored(0, listener.now()))
                 return
             await listener(channel, wire)
             for _ in range(times - 1):
-                listener.store.save(listener.read(channel, wire), listener._now())
+                listener.store.save(listener.read(channel, wire), listener.now())
 
         return handle
 
@@ -282,7 +282,7 @@ def _tells(channel: str, times: int) -> Parts:
             if received != channel:
                 await listener(received, wire)
                 return
-            stored = listener.store.save(listener.read(received, wire), listener._now())
+            stored = listener.store.save(listener.read(received, wire), listener.now())
             for _ in range(times):
                 listener.broadcast(stored)
 
