@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from harness.aura.publishers import Action
 from harness.aura.settings import Settings as AuraSettings
 from harness.clock import Clock
 from harness.drift.deviation import Deviation
-from harness.drift.seams import aura, outcomes, patience
+from harness.drift.seams import Json, aura, outcomes, patience
 from harness.runner import TappedLink
 from harness.seats import Parts, Settings
 
@@ -64,13 +65,16 @@ class StoredLast(Approvals):
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """Redis, with a request stored in other words."""
+    """Redis, with something else stored as the request."""
 
     redis: Redis
-    change: Callable[[str], str]
+    change: Callable[[Json], Json]
 
     async def store(self, key: str, text: str, seconds: int) -> None:
-        await self.redis.store(key, self.change(text) if key.startswith("hitl:request:") else text, seconds)
+        told = (
+            json.dumps(self.change(json.loads(text)), ensure_ascii=False) if key.startswith("hitl:request:") else text
+        )
+        await self.redis.store(key, told, seconds)
 
     async def fetch(self, key: str) -> str | None:
         return await self.redis.fetch(key)
@@ -79,7 +83,7 @@ class Storing:
         return await self.redis.listen(channel)
 
 
-def _stored_as(change: Callable[[str], str]) -> Parts:
+def _stored_as(change: Callable[[Json], Json]) -> Parts:
     def made(settings: AuraSettings, redis: Redis, actions: Actions, clock: Clock) -> Approvals:
         return Approvals(settings, Storing(redis, change), actions, clock)
 
@@ -152,8 +156,15 @@ DEVIATIONS = (
         "hitl.feedback",
         _remembered("case_id"),
     ),
-    _of("timeout-early", "The timeout is in a unit that I took for another.", "hitl.deadline", patience(0.7)),
-    _of("timeout-late", "Time is counted from the first time that somebody looked.", "hitl.deadline", patience(1.6)),
+    _of(
+        "timeout-early",
+        "The timer is set to 70 % of the timeout, to be on the safe side.",
+        "hitl.deadline",
+        patience(0.7),
+    ),
+    _of(
+        "timeout-late", "The timer is set to 1.6 times the timeout, as people are slow.", "hitl.deadline", patience(1.6)
+    ),
     _of(
         "timeout-twice",
         "The timer and the sweeper both record a timeout.",
@@ -196,6 +207,6 @@ DEVIATIONS = (
         "stored-without-session",
         "The session id is in the key of the other record.",
         "hitl.request-stored",
-        _stored_as(lambda text: text.replace('"status": "pending"', '"status": "open"')),
+        _stored_as(lambda request: {name: value for name, value in request.items() if name != "sessionId"}),
     ),
 )

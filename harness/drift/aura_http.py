@@ -103,12 +103,21 @@ def _corrected(correct: Any) -> Any:
     return asking(change)
 
 
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
+}
+
+
+def _lax(value: Any) -> Any:
+    """What pydantic takes for a boolean, unless it is told to be strict; everything else as it stands."""
+    if isinstance(value, str):
+        return _WORDS.get(value.lower(), value)
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+
+
 def _true_in_words(body: Json) -> Json:
-    words = {"true": True, "yes": True, "": False, "false": False}
-    approved = body.get("approved")
-    if isinstance(approved, int | float):
-        return body | {"approved": bool(approved)}
-    return body | {"approved": words[approved]} if isinstance(approved, str) and approved in words else body
+    return body | {"approved": _lax(body["approved"])} if "approved" in body else body
 
 
 def _ids_as_text(body: Json) -> Json:
@@ -301,7 +310,7 @@ DEVIATIONS = (
     # What a refused call leaves behind
     _of(
         "refused-is-logged",
-        "We log every call before we look at it.",
+        "What was refused is logged as well, once it is answered.",
         "http.refused-not-logged",
         handled_by(LogsRefused),
     ),

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -418,7 +418,7 @@ TIMES = (
         "local-time-as-utc",
         "Seoul's time with a Z behind it.",
         "publish.timestamp-within",
-        _stamped(lambda at: at.astimezone(SEOUL).replace(tzinfo=UTC).isoformat()),
+        _stamped(lambda at: at.astimezone(SEOUL).replace(tzinfo=None).isoformat() + "Z"),
     ),
     _of(
         "epoch-milliseconds",
@@ -434,9 +434,9 @@ TIMES = (
     ),
     _of(
         "time-of-process-start",
-        "timestamp=now() stands in the default argument.",
+        "timestamp=now() stands in the default argument, and the process has been up for an hour.",
         "publish.timestamp-within",
-        told_at(lambda clock: _Stopped(clock, datetime(2026, 2, 11, tzinfo=UTC))),
+        told_at(lambda clock: _Stopped(clock, clock.now() - timedelta(hours=1))),
     ),
 )
 

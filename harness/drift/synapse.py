@@ -444,7 +444,12 @@ DEVIATIONS = (
     ),
     _of("stored-twice", "save() in the listener and in the service.", "subscriber.stored", _saves(2)),
     _of("not-stored", "Notifications are transient.", "subscriber.stored", _saves(0)),
-    _of("told-twice", "The topic has two names, which are one.", "subscriber.broadcast", _tells(CASE_ACTION, 2)),
+    _of(
+        "told-twice",
+        "Case actions are sent by the listener and by the service.",
+        "subscriber.broadcast",
+        _tells(CASE_ACTION, 2),
+    ),
     _of("rag-untold", "RAG messages are kept, and shown to nobody.", "subscriber.broadcast", _tells(RAG_STATUS, 0)),
     # Actions
     _of(

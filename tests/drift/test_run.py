@@ -31,7 +31,7 @@ SEAMS = {
     "the store": "synapse.not-stored",
     "the broadcast": "synapse.dates-are-numbers",
     "the decision": "synapse.all-documents-updated",
-    "the refetch": "workbench.before-the-store",
+    "the refetch": "workbench.from-the-cache",
 }
 
 
