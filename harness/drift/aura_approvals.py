@@ -14,7 +14,7 @@ from harness.aura.publishers import Action
 from harness.aura.settings import Settings as AuraSettings
 from harness.clock import Clock
 from harness.drift.deviation import Deviation
-from harness.drift.seams import Json, aura, outcomes, patience
+from harness.drift.seams import Json, aura, outcomes, patience, recorded_by
 from harness.runner import TappedLink
 from harness.seats import Parts, Settings
 
@@ -52,6 +52,11 @@ def _remembered(name: str) -> Parts:
 
 def _any_request(settings: Settings) -> Settings:
     return replace(settings, aura=replace(settings.aura, hitl_compares_request=False))
+
+
+class Untold(Actions):
+    async def record(self, action: Action) -> None:
+        self.feedback(self.line(action))
 
 
 class StoredLast(Approvals):
@@ -121,10 +126,16 @@ class AnySession(Approvals):
 
 DEVIATIONS = (
     _of(
-        "outcome-not-awaited",
-        "The coroutine that records was made and left.",
-        "hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded hitl.feedback",
-        outcomes(lambda: lambda action: ()),
+        "outcomes-untold",
+        "An outcome is logged; whoever answered knows it already.",
+        "hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+        recorded_by(Untold),
+    ),
+    _of(
+        "document-not-logged",
+        "An outcome is about the case, so the line names no document.",
+        "hitl.feedback",
+        outcomes(lambda: _with(doc_key=None)),
     ),
     _of(
         "approvals-twice",

@@ -76,10 +76,6 @@ def _some_tenant(asked: Asked, handler: Handler) -> Asked:
     return replace(asked, headers={"x-tenant-id": str(claims.get("tenant_id", 7)), **asked.headers})
 
 
-def _tenant_is_required(asked: Asked, handler: Handler) -> Asked | Answered:
-    return asked if "x-tenant-id" in asked.headers else Answered.of(400, {"detail": "X-Tenant-ID is missing"})
-
-
 def _body_first(asked: Asked, handler: Handler) -> Asked | Answered:
     """Validated before anybody asks who calls."""
     if asked.method != "POST":
@@ -123,10 +119,6 @@ def _true_in_words(body: Json) -> Json:
 def _ids_as_text(body: Json) -> Json:
     ids = ("case_id", "request_id", "executor_id")
     return body | {name: str(body[name]) for name in ids if type(body.get(name)) in (int, float)}
-
-
-def _blank_is_an_id(body: Json) -> Json:
-    return body | {name: "-" for name in ("case_id", "request_id", "executor_id") if body.get(name) == ""}
 
 
 def _required(name: str) -> Any:
@@ -228,12 +220,6 @@ DEVIATIONS = (
     ),
     _of("ok-is-text", "All values of data are strings now.", "http.data", _in_data(ok="true", logged="true")),
     _of(
-        "answers-201",
-        "An action is created, so it is 201.",
-        "http.accepted http.optional-fields",
-        answering(lambda answered: replace(answered, status=201) if answered.status == 200 else answered),
-    ),
-    _of(
         "500-after-publishing",
         "The metrics call after the publish fails.",
         "http.accepted http.optional-fields",
@@ -294,6 +280,12 @@ DEVIATIONS = (
     _of("put-is-post", "PUT and PATCH do the same, for idempotence.", "http.status-405", asking(_post_whatever_it_was)),
     _of("400-for-validation", "Validation errors are 400 everywhere else.", "http.status-422", _status(422, 400)),
     _of("errors-as-html", "The error page of the proxy is nicer.", "http.error-detail", answering(_as_html)),
+    _of(
+        "always-200",
+        "Clients retry upon an error, so it is 200 and the detail says what is wrong.",
+        "http.missing-field-refused http.token-refused http.tenant-refused",
+        answering(lambda answered: replace(answered, status=200)),
+    ),
     _of(
         "body-before-token", "The model is parsed before the dependencies run.", "http.precedence", asking(_body_first)
     ),

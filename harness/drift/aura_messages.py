@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -51,23 +52,11 @@ def _common(told: Json) -> Json:
     return {name: told[name] for name in COMMON}
 
 
-def _camel(told: Json) -> Json:
-    def name(snake: str) -> str:
-        first, *rest = snake.split("_")
-        return first + "".join(map(str.capitalize, rest))
-
-    return {name(key): value for key, value in told.items()}
-
-
 def _older_shape(told: Json) -> Json:
     if told["category"] != "CASE_ACTION":
         return told
     event = {name: value for name, value in told.items() if name not in COMMON}
     return {"type": "case_action_completed", **event, "at": told["timestamp"]}
-
-
-def _mojibake(text: str) -> str:
-    return text.encode().decode("latin-1")
 
 
 # ---- Bytes -----------------------------------------------------------------------------------------------------------
@@ -159,11 +148,6 @@ class AlertsForMedium(AlertsFor):
 
 class AlertsForCritical(AlertsFor):
     severities = ("HIGH", "CRITICAL")
-
-
-class AlertsInAnyCase(Told):
-    async def case_created(self, case_id: str, severity: str, score: float) -> None:
-        await Publishers.case_created(self, case_id, severity.upper().strip(), score)
 
 
 class AlertsByScore(Told):
@@ -263,6 +247,18 @@ def _executor_before(actions: Actions) -> Callable[[Action], Awaitable[None]]:
     return record
 
 
+def _once_per_request(actions: Actions) -> Callable[[Action], Awaitable[None]]:
+    told: set[str] = set()
+
+    async def record(action: Action) -> None:
+        actions.feedback(actions.line(action))
+        if action.request_id not in told:
+            told.add(action.request_id)
+            await actions.tell(action)
+
+    return record
+
+
 def _every_tenth_fails(write: Feedback) -> Feedback:
     """The disk is full now and then, and the exception is swallowed."""
     count = 0
@@ -276,14 +272,6 @@ def _every_tenth_fails(write: Feedback) -> Feedback:
     return wrapped
 
 
-def _twice(write: Feedback) -> Feedback:
-    def wrapped(line: str) -> None:
-        write(line)
-        write(line)
-
-    return wrapped
-
-
 FIELDS = (
     _of(
         "case-id-renamed",
@@ -291,7 +279,6 @@ FIELDS = (
         "publish.event-fields publish.echo",
         _renamed("case_id", "caseId"),
     ),
-    _of("request-id-dropped", "Nobody reads request_id.", "publish.event-fields publish.echo", _dropped("request_id")),
     _of(
         "executor-is-null",
         "The executor is personal data, so it is null.",
@@ -340,6 +327,12 @@ FIELDS = (
         "Scores are formatted.",
         "publish.event-fields publish.echo",
         _changed("score", lambda it: f"{it:.2f}"),
+    ),
+    _of(
+        "score-is-not-a-number",
+        "Where nothing was scored it is NaN, which json.dumps writes as it stands.",
+        "publish.utf8-json",
+        _changed("score", lambda it: math.nan),
     ),
     _of(
         "case-id-always-the-same",
@@ -393,10 +386,10 @@ BYTES = (
         bytes_of(lambda told: encoded(told).decode().encode("cp949", "replace")),
     ),
     _of(
-        "mojibake",
-        "UTF-8, read as Latin-1 and written as UTF-8.",
-        "publish.message-text",
-        _changed("message", _mojibake),
+        "latin-1",
+        "The socket is opened with latin-1, and what does not fit becomes a question mark.",
+        "publish.message-text publish.echo",
+        bytes_of(lambda told: encoded(told).decode().encode("latin-1", "replace")),
     ),
 )
 
@@ -471,6 +464,7 @@ CHANNELS = (
 
 OCCASIONS = (
     _of("alert-for-medium", "MEDIUM is suspicious, too.", "publish.alert-high", aura(publishers=AlertsForMedium)),
+    _of("alert-for-critical", "CRITICAL is above HIGH.", "publish.alert-high", aura(publishers=AlertsForCritical)),
     _of("alert-by-score", "HIGH with a low score is noise.", "publish.alert-high", aura(publishers=AlertsByScore)),
     _of(
         "rag-on-failure",
@@ -489,6 +483,12 @@ OCCASIONS = (
     ),
     _of("not-awaited", "I forgot await.", "publish.once", aura(actions=NotAwaited)),
     _of("feedback-last", "Publish first, the log can wait.", "publish.after-feedback", aura(actions=FeedbackLast)),
+    _of(
+        "once-per-request",
+        "A request_id that was told before is not told again.",
+        "publish.once",
+        _remembering(_once_per_request),
+    ),
     _of("last-action-shared", "The action is kept in a module variable.", "publish.once", _remembering(_last_one)),
     _of(
         "executor-left-over",

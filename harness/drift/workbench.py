@@ -57,7 +57,7 @@ class ApprovalsOnly(Viewer):
 
 
 class OneOfTwoShapes(Viewer):
-    """Knows a case action by its category, which the older shape has not."""
+    """Knows a case action by its type, which is another one in the older shape."""
 
     async def _take(self, notification: Notification | None) -> None:
         if notification is None or (notification.get("payload") or {}).get("type") == "NOTIFICATION":
@@ -151,5 +151,12 @@ DEVIATIONS = (
         "refetch.showing",
         _seen_by(FromTheCache),
     ),
+    _of(
+        "older-shape-unknown",
+        "A case action is a NOTIFICATION, I know no other.",
+        "refetch.showing",
+        _seen_by(OneOfTwoShapes),
+    ),
+    _of("reloads-on-reconnect", "A new connection loads the screen.", "refetch.others", _seen_by(CatchesUpAnyway)),
     _of("no-catching-up", "STOMP comes back by itself, that is enough.", "refetch.catch-up", _seen_by(NoCatchingUp)),
 )
