@@ -23,6 +23,7 @@ DISPATCH: Final = 0.1
 
 _UNANSWERED, _ACCEPTED, _REFUSED = range(3)
 _FOREIGN = "foreign"
+_SHORT = "a subscriber less"
 _ENDLESS = float("inf")
 
 
@@ -191,6 +192,7 @@ class Ledger:
         self._delivery = self._passages[DELIVERY]
         self._broadcast = self._passages.get(BROADCAST)
         self._foreign: Counter[str] = Counter()
+        self._garbled: Counter[str] = Counter()
         self._first: dict[str, list[str]] = {}
         self._receivers = 0
         self._full = -_ENDLESS
@@ -206,6 +208,9 @@ class Ledger:
 
     def sent_at(self, seq: int) -> float:
         return self._sent[seq]
+
+    def channel(self, seq: int) -> str:
+        return self._channels[self._channel[seq]]
 
     # ---- What the publisher does and is told ------------------------------------------------------------------------
 
@@ -244,7 +249,7 @@ class Ledger:
             self._receivers = receivers
             self._full = sent
             if self._short is not None:
-                self._shortages.append(Gap(BROADCAST, "a subscriber less", self._short, at, worker=self.worker))
+                self._shortages.append(Gap(BROADCAST, _SHORT, self._short, at, worker=self.worker))
                 self._short = None
         elif self._short is None:
             self._short = self._full
@@ -263,6 +268,11 @@ class Ledger:
     def broadcast(self, seq: int) -> bool:
         """As `delivered`."""
         return self._broadcast is not None and self._broadcast.take(seq, self, BROADCAST)
+
+    def garbled(self, channel: str, shown: str) -> None:
+        """One of ours of which nobody can say which."""
+        self._garbled[channel] += 1
+        self._keep("malformed", shown)
 
     def foreign(self, channel: str, shown: str) -> None:
         self._foreign[channel] += 1
@@ -297,7 +307,7 @@ class Ledger:
     def result(self, *, drained: bool = True) -> Result:
         """Nothing may be sent any more."""
         first = {kind: tuple(ids) for kind, ids in self._first.items()}
-        accounts = {name: Counter[str]() for name in (*self._channels, *self._foreign)}
+        accounts = {name: Counter[str]() for name in (*self._channels, *self._foreign, *self._garbled)}
         hops = {(name, hop): Counter[str]() for name in accounts for hop in self._passages}
         gaps = [*self._gaps()]
         taken = [0] * len(gaps)
@@ -314,14 +324,18 @@ class Ledger:
             workers=(self.worker,),
             channels={name: self._account(name, accounts[name], hops) for name in sorted(accounts)},
             first=first,
-            gaps=tuple(replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True)),
+            gaps=tuple(
+                replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True) if count or gap.why != _SHORT
+            ),
             seconds=self._sent[-1] - self._sent[0] if len(self) > 1 else 0.0,
             drained=drained,
         )
 
-    def is_lost(self, seq: int) -> bool:
-        """Whether anything that was due of it is missing, for whatever reason."""
-        return next(self._missing_of(seq), None) is not None
+    def unclear(self) -> frozenset[int]:
+        """Those of which nobody can say what has become of them here: never answered, or taken by a gap."""
+        gaps = [*self._gaps()]
+        taken = {seq for seq, hop in self._missing() if self._gap_of(seq, hop, gaps) is not None}
+        return frozenset(taken.union(seq for seq, answer in enumerate(self._answer) if answer == _UNANSWERED))
 
     def lost(self, hop: str) -> Iterator[int]:
         """Those that were due by this hop and are neither there nor in a gap."""
@@ -354,6 +368,8 @@ class Ledger:
             if times:
                 word = "malformed" if self._malformed[seq] else "mapped"
                 accounts[self._channels[self._channel[seq]]][word] += 1
+        for name, count in self._garbled.items():
+            accounts[name]["malformed"] += count
 
     def _account(self, name: str, counted: Counter[str], hops: Mapping[tuple[str, str], Counter[str]]) -> Account:
         broadcast = Hop(**hops[name, BROADCAST]) if self._broadcast is not None else None
@@ -380,7 +396,7 @@ class Ledger:
                 yield passage.gap
         yield from self._shortages
         if self._short is not None:
-            yield Gap(BROADCAST, "a subscriber less", self._short, worker=self.worker)
+            yield Gap(BROADCAST, _SHORT, self._short, worker=self.worker)
 
     def _gap_of(self, seq: int, hop: str, gaps: Sequence[Gap]) -> int | None:
         sent, answered = self._sent[seq], self._answered[seq]
@@ -455,17 +471,19 @@ class Marks:
     """Finds the id of a message in its bytes, which is all that can be trusted of a broken one."""
 
     def __init__(self, run: str) -> None:
-        self._mark = f"{run}-w".encode()
-        self._id = re.compile(rb'"' + re.escape(self._mark) + rb'(\d+)-(\d+)"')
+        mark = re.escape(f"{run}-w".encode())
+        self._id = re.compile(rb'"' + mark + rb'(\d+)-(\d+)"')
+        self._worker = re.compile(mark + rb"(\d+)-")
 
     def of(self, wire: bytes) -> tuple[int, int] | None:
         """Worker and sequence; None where there is no id that can be read."""
         found = self._id.search(wire)
         return None if found is None else (int(found[1]), int(found[2]))
 
-    def on(self, wire: bytes) -> bool:
-        """Whether it is of this run, even if no id can be read."""
-        return self._mark in wire
+    def worker(self, wire: bytes) -> int | None:
+        """Whose it is, even if no sequence can be read; None for what is not of this run."""
+        found = self._worker.search(wire)
+        return None if found is None else int(found[1])
 
 
 def table(result: Result) -> str:
