@@ -7,6 +7,7 @@ accounted for at every hop. What it does is in `harness/load`; here it is given 
 from __future__ import annotations
 
 import atexit
+import logging
 import secrets
 import signal
 import sys
@@ -37,6 +38,7 @@ WAIT_FOR_WORKER = 15.0
 """Seconds without a word from a worker that drains after which its part is given up."""
 KINDS = dict(zip(HOPS, ("POST", "REDIS", "DTO", "STOMP"), strict=True))
 
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 held = ExitStack()
 atexit.register(held.close)
 state: Worker | Master | None = None
@@ -81,7 +83,7 @@ class Reviewer(Paced, FastHttpUser):
             allow_redirects=False,
         ) as answer:
             if answer.status_code:
-                wrong = load.answered(call, Answer(answer.status_code, dict(answer.headers), answer.content or b""))
+                wrong = load.answered(call, Answer(answer.status_code, dict(answer.headers.items()), answer.content or b""))
                 if wrong is not None:
                     answer.failure(wrong)
             else:
@@ -164,6 +166,7 @@ class Master:
     def __init__(self, environment: Any) -> None:
         self.environment = environment
         self.began = datetime.now(UTC)
+        self.redis = environment.parsed_options.redis_shown
         self.parts = Parts()
         self.results: list[Result] = []
         self.heard: dict[str, float] = {}
@@ -197,8 +200,7 @@ class Master:
         command = options.command(
             given, None if given.embedded else self.environment.host, given.num_users, given.run_time
         )
-        redis = f"{Server(target.redis_url).shown}"
-        run = described(target, agreement.load(), read.seed, redis, command)
+        run = described(target, agreement.load(), read.seed, self.redis, command)
         conclusion.write(result, found, self.parts, read, run, self.began)
         self.parts.close()
         print(f"\n{found.text}\n", flush=True)
@@ -284,7 +286,8 @@ def begin(environment: Any) -> None:
     redis = Server(target.redis_url)
     print(f"aura       {'simulated' if given.embedded else 'live'} at {target.aura.url}")
     print(f"synapse    {target.synapse.url if target.synapse else 'none is given: no hop broadcast'}")
-    print(f"redis      {redis.shown} (Redis {redis.version()})")
+    given.redis_shown = f"{redis.shown} (Redis {redis.version()})"
+    print(f"redis      {given.redis_shown}")
     print(f"sends      {told(given, read)}", flush=True)
 
 

@@ -393,6 +393,7 @@ def described(target: Target, agreement: Agreement, seed: int, redis: str, comma
         "tolerance": 0.1 if target.embedded else CLOCKS_APART,
         "time": "wall",
         "command": list(command),
+        "load": True,
         "versions": {"python": platform.python_version(), "redis": version("redis")},
     }
 
