@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, User, constant_throughput, events, task
+from locust import FastHttpUser, User, events, task
 from locust.exception import StopUser
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
@@ -27,6 +27,7 @@ from harness.clock import WallClock
 from harness.errors import HarnessError
 from harness.ledger import Result, merged
 from harness.load import conclusion, options
+from harness.load.pace import Pace
 from harness.load.recording import Parts, Spool
 from harness.load.redis_link import Server
 from harness.load.run import Answer, Load, described
@@ -49,18 +50,26 @@ failed: str = ""
 
 
 class Paced:
-    """At the same pace, not at the same moment."""
+    """A user who sends at a pace, and whom nobody stops while a message of theirs is under way."""
 
     def on_start(self) -> None:
         self.load = loaded()
         self.lane = self.load.lane()
         rate = options.read(self.environment.parsed_options).rate
-        self.pace = constant_throughput(rate) if rate else None
-        if rate:
-            time.sleep((self.lane * 0.618) % 1 / rate)
+        self.pace = Pace(rate, self.lane, time.monotonic()) if rate else None
+        time.sleep(self.wait_time())
 
     def wait_time(self) -> float:
-        return self.pace(self) if self.pace else 0
+        return self.pace.wait(time.monotonic()) if self.pace else 0
+
+    def send(self) -> None:
+        if self.load.stopping:
+            raise StopUser
+        self.load.under_way += 1
+        try:
+            self.send_one()
+        finally:
+            self.load.under_way -= 1
 
 
 class Reviewer(Paced, FastHttpUser):
@@ -72,6 +81,9 @@ class Reviewer(Paced, FastHttpUser):
 
     @task
     def record(self) -> None:
+        self.send()
+
+    def send_one(self) -> None:
         load = self.load
         call = load.call(self.lane)
         with self.client.post(
@@ -83,7 +95,9 @@ class Reviewer(Paced, FastHttpUser):
             allow_redirects=False,
         ) as answer:
             if answer.status_code:
-                wrong = load.answered(call, Answer(answer.status_code, dict(answer.headers.items()), answer.content or b""))
+                wrong = load.answered(
+                    call, Answer(answer.status_code, dict(answer.headers.items()), answer.content or b"")
+                )
                 if wrong is not None:
                     answer.failure(wrong)
             else:
@@ -106,6 +120,9 @@ class Detector(Publishing, User):
 
     @task
     def alert(self) -> None:
+        self.send()
+
+    def send_one(self) -> None:
         self.load.alert(self.publisher, self.lane)
 
 
@@ -116,6 +133,9 @@ class Trainer(Publishing, User):
 
     @task
     def rag_status(self) -> None:
+        self.send()
+
+    def send_one(self) -> None:
         self.load.rag_status(self.publisher, self.lane)
 
 
@@ -173,6 +193,8 @@ class Master:
         """When a worker that takes part said something last."""
         self.done: set[str] = set()
         self.concluded = False
+        self.worker: Worker | None = None
+        """Where there is only one process."""
 
     def collect(self) -> None:
         """Wait for all parts, as long as their workers show that they live."""
@@ -221,8 +243,12 @@ class Master:
         }
 
 
+def working() -> Worker | None:
+    return state.worker if isinstance(state, Master) else state
+
+
 def loaded() -> Load:
-    worker = state if isinstance(state, Worker) else getattr(state, "worker", None)
+    worker = working()
     if worker is None:
         raise StopUser
     return worker.load
@@ -322,12 +348,19 @@ def start(environment: Any, **_: Any) -> None:
             fail(environment, str(error))
 
 
+@events.test_stopping.add_listener
+def stopping(environment: Any, **_: Any) -> None:
+    """Before users are killed, who would leave calls without an answer."""
+    worker = working()
+    if worker is not None:
+        worker.load.settle()
+
+
 @events.test_stop.add_listener
 def stop(environment: Any, **_: Any) -> None:
     if not isinstance(state, Master):
         return
-    worker = getattr(state, "worker", None)
-    if worker is not None:
+    if worker := state.worker:
         state.results.append(worker.part())
         for lines in worker.load.history():
             state.parts.take(0, lines)

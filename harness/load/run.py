@@ -119,6 +119,9 @@ class Load:
         self._dark = False
         """Whether the screen was cut off and has shown nothing since."""
         self._lanes = 0
+        self.under_way = 0
+        """How many messages users are about: kept by whoever drives them."""
+        self.stopping = False
         self._probe = f"{run}-w{worker}".encode() + PROBE
         self._probe_came, self._probe_shown = threading.Event(), threading.Event()
         self.headers = {
@@ -141,6 +144,13 @@ class Load:
         self._prove()
         if self._screen is not None:
             self.ledger.listening(BROADCAST, self._clock.elapsed())
+
+    def settle(self) -> None:
+        """Let nobody begin anything, and wait until what was begun has its answer, or no more patience."""
+        self.stopping = True
+        ends = self._clock.elapsed() + self._target.aura.patience
+        while self.under_way and self._clock.elapsed() < ends:
+            time.sleep(TICK)
 
     def drain(self) -> bool:
         """Returns when it is quiet, or after `MOST_DRAIN` although it is not."""
