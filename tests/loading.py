@@ -1,4 +1,4 @@
-"""Locust in a process of its own, for it changes the one that imports it; and somebody who sees all that is published."""
+"""Locust in a process of its own, for it changes the one that imports it; and who sees all that is published."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ import pytest
 import redis
 
 ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "locust", "-f", str(ROOT / "locustfile.py"), "--headless", "--only-summary")
 NEEDED = pytest.mark.skipif(
-    importlib.util.find_spec("locust") is None, reason="locust is not installed: pip install 'aura-synapse-harness[load]'"
+    importlib.util.find_spec("locust") is None,
+    reason="locust is not installed: pip install 'aura-synapse-harness[load]'",
 )
 
 
@@ -56,8 +58,7 @@ def locust(folder: Path, *arguments: str) -> Iterator[Run]:
     """Entered when it begins to send."""
     ledger, history = folder / "ledger.json", folder / "history.jsonl"
     process = subprocess.Popen(
-        [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfile.py"), "--headless", "--only-summary"]
-        + ["--ledger", str(ledger), "--history", str(history), *arguments],
+        [*COMMAND, "--ledger", str(ledger), "--history", str(history), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -84,7 +85,7 @@ class Onlooker:
 
     def __init__(self, redis_url: str, run: str) -> None:
         self._client = redis.Redis.from_url(redis_url)
-        self._pubsub = self._client.pubsub()
+        self._pubsub = self._client.pubsub()  # type: ignore[no-untyped-call]
         self._mark = f'"{run}-w'.encode()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._enough = threading.Condition()

@@ -93,6 +93,22 @@ ALLOWED: dict[str, set[str]] = {
     | {"aura", "backend", "bus", "cases", "clock", "history", "http", "live", "outage", "runner", "synapse", "tokens"},
     "attach": LEAVES | {"agreement", "aura", "bus", "clock", "gate", "history", "http", "live", "redaction", "runner"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
+    "ledger": set(),
+    "load": LEAVES
+    | {
+        "",
+        "agreement",
+        "aura",
+        "bus",
+        "clock",
+        "history",
+        "ledger",
+        "live",
+        "redis_server",
+        "schema",
+        "stomp",
+        "synapse",
+    },
     "report": {"verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES
     | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}

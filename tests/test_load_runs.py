@@ -8,9 +8,6 @@ from pathlib import Path
 import redis
 from loading import NEEDED, Onlooker, locust
 
-from harness import agreement, history
-from harness.checks import judge
-
 pytestmark = NEEDED
 
 

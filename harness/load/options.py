@@ -101,10 +101,20 @@ def target(given: argparse.Namespace, host: str, *, embedded: bool) -> Target:
     return Target(redis_url=given.redis_url, aura=aura, synapse=synapse, embedded=embedded)
 
 
-def command(given: argparse.Namespace, host: str | None, users: int | None, run_time: object) -> tuple[str, ...]:
+def told(given: argparse.Namespace, read: Options, *, embedded: bool) -> str:
+    """What will be sent, and what of it stays where it is sent to."""
+    pace = (
+        "no pace, which measures throughput and no latency" if read.rate is None else f"{read.rate:g} a second of each"
+    )
+    until = f"for {given.run_time} s" if given.run_time else "until it is stopped"
+    leaves = "" if embedded else "; leaves a feedback line of each action, and a notification's row of each message"
+    return f"{given.num_users or 1} users, {pace}, {until}{leaves}"
+
+
+def command(given: argparse.Namespace, host: str | None) -> tuple[str, ...]:
     """What repeats it, without what is secret."""
-    words = ["locust", "-f", "locustfile.py", "--headless", "-u", str(users or 1)]
-    words += ["-t", f"{run_time}s"] if run_time else []
+    words = ["locust", "-f", "locustfile.py", "--headless", "-u", str(given.num_users or 1)]
+    words += ["-t", f"{given.run_time}s"] if given.run_time else []
     words += ["--host", shown(host)] if host else []
     said: Mapping[str, object] = {"rate": given.rate, "decisions": given.decisions, "seed": given.seed}
     return (*words, *(word for name, value in said.items() for word in (f"--{name}", str(value))))

@@ -7,6 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -119,9 +120,9 @@ class Load:
         self._dark = False
         """Whether the screen was cut off and has shown nothing since."""
         self._lanes = 0
-        self.under_way = 0
-        """How many messages users are about: kept by whoever drives them."""
+        self._under_way = 0
         self.stopping = False
+        """Whether no user may begin anything any more."""
         self._probe = f"{run}-w{worker}".encode() + PROBE
         self._probe_came, self._probe_shown = threading.Event(), threading.Event()
         self.headers = {
@@ -149,7 +150,7 @@ class Load:
         """Let nobody begin anything, and wait until what was begun has its answer, or no more patience."""
         self.stopping = True
         ends = self._clock.elapsed() + self._target.aura.patience
-        while self.under_way and self._clock.elapsed() < ends:
+        while self._under_way and self._clock.elapsed() < ends:
             time.sleep(TICK)
 
     def drain(self) -> bool:
@@ -190,6 +191,15 @@ class Load:
         """For one user, who does one thing after the other."""
         self._lanes += 1
         return self._lanes
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """A user is about a message."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     def publisher(self) -> Publisher:
         return Publisher(self._server, self._publisher_name)
