@@ -294,7 +294,7 @@ class _Test:
 
 def measured(stats: Any) -> dict[str, Measured]:
     """Locust's own figures of each hop that anything reached."""
-    entries = {hop: stats.get(hop, kind) for hop, kind in KINDS.items()}
+    entries = {hop: stats.entries.get((hop, kind)) for hop, kind in KINDS.items()}
     return {
         hop: Measured(
             p95=entry.get_response_time_percentile(0.95) / 1000,
@@ -302,5 +302,5 @@ def measured(stats: Any) -> dict[str, Measured]:
             count=entry.num_requests - entry.num_none_requests,
         )
         for hop, entry in entries.items()
-        if entry.num_requests
+        if entry is not None
     }

@@ -48,7 +48,7 @@ class Traffic:
         faker = Faker("ko_KR", use_weighting=False)
         faker.seed_instance(seed)
         self._random = random.Random(seed)
-        self._comments = [faker.sentence() for _ in range(TEXTS)]
+        self._reasons = [f"{faker.company()} 전표 검토: {faker.bs()}" for _ in range(TEXTS)]  # its sentences are Latin
         self._people = [faker.name() for _ in range(PEOPLE)]
         self._ratio = ratio
         self._actions = 0
@@ -59,12 +59,13 @@ class Traffic:
     def action(self, id_: str) -> bytes:
         """The body of a record call for the request of this id."""
         number, self._actions = self._actions, self._actions + 1
+        approved = self._ratio.approves(number)
         body: dict[str, Any] = {
             "case_id": f"{id_}-case",
             "request_id": id_,
             "executor_id": self._people[number % PEOPLE],
-            "approved": self._ratio.approves(number),
-            "comment": self._comments[number % TEXTS],
+            "approved": approved,
+            "comment": f"{self._reasons[number % TEXTS]}, {'승인' if approved else '거절'}합니다",
             "doc_key": f"1000-{1_900_000_001 + number}-2024",
         }
         return json.dumps(body, ensure_ascii=False).encode()
