@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,11 @@ NEEDED = pytest.mark.skipif(
     importlib.util.find_spec("locust") is None,
     reason="locust is not installed: pip install 'aura-synapse-harness[load]'",
 )
+
+
+def alone() -> dict[str, str]:
+    """The environment without what whoever runs the tests has set for the harness."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ def locust(folder: Path, *arguments: str) -> Iterator[Run]:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=folder,
+        env=alone(),
     )
     run = Run(process, ledger, history)
     try:
