@@ -18,6 +18,7 @@ MAPPED: Final = "mapped"
 BROADCAST: Final = "broadcast"
 EXAMPLES: Final = 5
 """How many ids of each kind are told."""
+ROOM: Final = 4096
 DISPATCH: Final = 0.1
 """Seconds by which one message may overtake another in Synapse, which handles each on a thread of its own."""
 
@@ -182,13 +183,17 @@ class Ledger:
         self._prefix = f"{run}-w{worker}-"
         self._channels: list[str] = []
         self._channel_of: dict[str, int] = {}
+        self._count = 0
+        self._room = 0
         self._channel = bytearray()
         self._answer = bytearray()
         self._malformed = bytearray()
         self._lane = array("l")
         self._sent = array("d")
         self._answered = array("d")
-        self._passages = {DELIVERY: _Passage(self), **({BROADCAST: _Passage(self, DISPATCH)} if screen else {})}
+        self._passages = {DELIVERY: _Passage(self, DELIVERY)}
+        if screen:
+            self._passages[BROADCAST] = _Passage(self, BROADCAST, DISPATCH)
         self._delivery = self._passages[DELIVERY]
         self._broadcast = self._passages.get(BROADCAST)
         self._foreign: Counter[str] = Counter()
@@ -201,7 +206,7 @@ class Ledger:
         self._shortages: list[Gap] = []
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return self._count
 
     def id(self, seq: int) -> str:
         return f"{self._prefix}{seq}"
@@ -217,34 +222,50 @@ class Ledger:
     def send(self, channel: str, lane: int, at: float) -> int:
         """The sequence of a message that is about to be sent. A lane sends one after the other: only within it is there
         an order. Until something else is said, it is indeterminate."""
-        index = self._channel_of.get(channel)
-        if index is None:
-            index = self._channel_of[channel] = len(self._channels)
+        seq = self._count
+        if seq == self._room:
+            self._make_room()
+        try:
+            self._channel[seq] = self._channel_of[channel]
+        except KeyError:
+            self._channel[seq] = self._channel_of[channel] = len(self._channels)
             self._channels.append(channel)
-        seq = len(self._sent)
-        self._channel.append(index)
-        self._answer.append(_UNANSWERED)
-        self._malformed.append(0)
-        self._lane.append(lane)
-        self._answered.append(_ENDLESS)
-        for passage in self._passages.values():
-            passage.arrived.append(0)
-        self._sent.append(at)
+        self._lane[seq] = lane
+        self._sent[seq] = at
+        self._count = seq + 1
         return seq
+
+    def _make_room(self) -> None:
+        """For many at once: it is dearer than all else that there is to do for one."""
+        self._room += ROOM
+        for flags in (
+            self._channel,
+            self._answer,
+            self._malformed,
+            *(each.arrived for each in self._passages.values()),
+        ):
+            flags.extend(bytes(ROOM))
+        self._lane.extend([0] * ROOM)
+        self._sent.extend([0.0] * ROOM)
+        self._answered.extend([_ENDLESS] * ROOM)
 
     def accepted(self, seq: int, at: float, receivers: int | None = None) -> None:
         """`receivers` is what PUBLISH answers. Where they are fewer than they were, somebody else's connection is gone,
         and what a screen does not show of such messages fell into that gap."""
         self._answer[seq] = _ACCEPTED
         self._answered[seq] = at
-        if receivers is not None:
-            self._count(receivers, self._sent[seq], at)
+        if receivers is None:
+            return
+        if receivers == self._receivers and self._short is None:
+            self._full = self._sent[seq]
+        else:
+            self._counted(receivers, self._sent[seq], at)
 
     def refused(self, seq: int, at: float) -> None:
         self._answer[seq] = _REFUSED
         self._answered[seq] = at
 
-    def _count(self, receivers: int, sent: float, at: float) -> None:
+    def _counted(self, receivers: int, sent: float, at: float) -> None:
         if receivers >= self._receivers:
             self._receivers = receivers
             self._full = sent
@@ -258,7 +279,7 @@ class Ledger:
 
     def delivered(self, seq: int) -> bool:
         """Whether it is one of ours that comes for the first time."""
-        return self._delivery.take(seq, self, DELIVERY)
+        return self._delivery.take(seq)
 
     def malformed(self, seq: int) -> None:
         if not self._malformed[seq]:
@@ -267,7 +288,7 @@ class Ledger:
 
     def broadcast(self, seq: int) -> bool:
         """As `delivered`."""
-        return self._broadcast is not None and self._broadcast.take(seq, self, BROADCAST)
+        return self._broadcast is not None and self._broadcast.take(seq)
 
     def garbled(self, channel: str, shown: str) -> None:
         """One of ours of which nobody can say which."""
@@ -287,7 +308,7 @@ class Ledger:
     def cut(self, hop: str, why: str) -> None:
         """A connection is found to be gone. It was there when the last message that came was sent, at least: what Redis
         took before that one has come before it, and what it took later may be lost."""
-        self._passages[hop].close(hop, why, self)
+        self._passages[hop].close(why)
 
     # ---- What became of them ----------------------------------------------------------------------------------------
 
@@ -327,7 +348,7 @@ class Ledger:
             gaps=tuple(
                 replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True) if count or gap.why != _SHORT
             ),
-            seconds=self._sent[-1] - self._sent[0] if len(self) > 1 else 0.0,
+            seconds=self._sent[self._count - 1] - self._sent[0] if self._count else 0.0,
             drained=drained,
         )
 
@@ -335,7 +356,7 @@ class Ledger:
         """Those of which nobody can say what has become of them here: never answered, or taken by a gap."""
         gaps = [*self._gaps()]
         taken = {seq for seq, hop in self._missing() if self._gap_of(seq, hop, gaps) is not None}
-        return frozenset(taken.union(seq for seq, answer in enumerate(self._answer) if answer == _UNANSWERED))
+        return frozenset(taken.union(seq for seq in range(self._count) if self._answer[seq] == _UNANSWERED))
 
     def lost(self, hop: str) -> Iterator[int]:
         """Those that were due by this hop and are neither there nor in a gap."""
@@ -344,7 +365,7 @@ class Ledger:
 
     def _count_answers(self, accounts: Mapping[str, Counter[str]], first: dict[str, tuple[str, ...]]) -> None:
         words = {_UNANSWERED: "indeterminate", _ACCEPTED: "accepted", _REFUSED: "refused"}
-        for seq in range(len(self)):
+        for seq in range(self._count):
             account = accounts[self._channels[self._channel[seq]]]
             word = words[self._answer[seq]]
             account["sent"] += 1
@@ -359,12 +380,12 @@ class Ledger:
         self, accounts: Mapping[str, Counter[str]], hops: Mapping[tuple[str, str], Counter[str]]
     ) -> None:
         for hop, passage in self._passages.items():
-            for seq, times in enumerate(passage.arrived):
+            for seq, times in enumerate(passage.arrived[: self._count]):
                 hops[self._channels[self._channel[seq]], hop]["reached"] += bool(times)
             for word, counted in (("duplicated", passage.again), ("out_of_order", passage.late)):
                 for index, count in counted.items():
                     hops[self._channels[index], hop][word] += count
-        for seq, times in enumerate(self._delivery.arrived):
+        for seq, times in enumerate(self._delivery.arrived[: self._count]):
             if times:
                 word = "malformed" if self._malformed[seq] else "mapped"
                 accounts[self._channels[self._channel[seq]]][word] += 1
@@ -378,7 +399,7 @@ class Ledger:
         )
 
     def _missing(self) -> Iterator[tuple[int, str]]:
-        for seq in range(len(self)):
+        for seq in range(self._count):
             yield from ((seq, hop) for hop in self._missing_of(seq))
 
     def _missing_of(self, seq: int) -> Iterator[str]:
@@ -409,8 +430,8 @@ class Ledger:
 
     # What a passage asks of its ledger.
 
-    def lane_of(self, seq: int) -> int:
-        return self._lane[seq]
+    def lanes(self) -> array[int]:
+        return self._lane
 
     def channel_of(self, seq: int) -> int:
         return self._channel[seq]
@@ -422,10 +443,15 @@ class Ledger:
 class _Passage:
     """What came by one hop."""
 
-    def __init__(self, ledger: Ledger, overtaking: float = 0.0) -> None:
+    def __init__(self, ledger: Ledger, hop: str, overtaking: float = 0.0) -> None:
+        self._ledger = ledger
+        self._hop = hop
         self._overtaking = overtaking
+        self._lane = ledger.lanes()
         self._newest: dict[int, int] = {}
         self._since = -_ENDLESS
+        self._last: int | None = None
+        """The last that came since it listens."""
         self.taken = 0
         self.distinct = 0
         self.arrived = bytearray()
@@ -434,37 +460,36 @@ class _Passage:
         self.gaps: list[Gap] = []
         self.gap: Gap | None = None
 
-    def take(self, seq: int, ledger: Ledger, hop: str) -> bool:
-        arrived = self.arrived
+    def take(self, seq: int) -> bool:
         self.taken += 1
-        if seq >= len(arrived):
-            ledger.foreign("(ids that were never sent)", ledger.id(seq))
+        if seq >= len(self._ledger):
+            self._ledger.foreign("(ids that were never sent)", self._ledger.id(seq))
             return False
-        if arrived[seq]:
-            self.again[ledger.channel_of(seq)] += 1
-            ledger.told(f"duplicated: {hop}", seq)
+        if self.arrived[seq]:
+            self.again[self._ledger.channel_of(seq)] += 1
+            self._ledger.told(f"duplicated: {self._hop}", seq)
             return False
-        arrived[seq] = 1
+        self.arrived[seq] = 1
         self.distinct += 1
-        self._since = ledger.sent_at(seq)
-        lane = ledger.lane_of(seq)
-        newest = self._newest.get(lane, -1)
-        if seq < newest:
-            self.late[ledger.channel_of(seq)] += 1
-            ledger.told(f"out of order: {hop}", seq)
+        self._last = seq
+        lane = self._lane[seq]
+        if seq < self._newest.get(lane, -1):
+            self.late[self._ledger.channel_of(seq)] += 1
+            self._ledger.told(f"out of order: {self._hop}", seq)
         else:
             self._newest[lane] = seq
         return True
 
     def open(self, at: float) -> None:
-        self._since = at
+        self._since, self._last = at, None
         if self.gap is not None:
             self.gaps.append(replace(self.gap, ended=at))
             self.gap = None
 
-    def close(self, hop: str, why: str, ledger: Ledger) -> None:
+    def close(self, why: str) -> None:
         if self.gap is None:
-            self.gap = Gap(hop, why, self._since - self._overtaking, worker=ledger.worker)
+            since = self._since if self._last is None else self._ledger.sent_at(self._last)
+            self.gap = Gap(self._hop, why, since - self._overtaking, worker=self._ledger.worker)
 
 
 class Marks:

@@ -139,12 +139,16 @@ class Load:
     def start(self) -> None:
         """Returns when everything is listened to and one action has come through. Raises HarnessError that says what
         does not work."""
-        self._subscriber.start()
+        self.listen()
         if self._screen is not None:
             self._screen.start()
         self._prove()
         if self._screen is not None:
             self.ledger.listening(BROADCAST, self._clock.elapsed())
+
+    def listen(self) -> None:
+        """To Redis alone."""
+        self._subscriber.start()
 
     def settle(self) -> None:
         """Let nobody begin anything, and wait until what was begun has its answer, or no more patience."""
