@@ -88,6 +88,11 @@ class Gap:
     lost: int = 0
     worker: int = 0
 
+    @property
+    def reconnected(self) -> bool:
+        """Whether it is one of a connection of ours, which was made again."""
+        return self.ended is not None and self.why != _SHORT
+
     def takes(self, sent: float, answered: float) -> bool:
         """Whether what was published at some time between these may have fallen into it."""
         return sent <= (_ENDLESS if self.ended is None else self.ended) and self.began <= answered
@@ -522,9 +527,7 @@ def table(result: Result) -> str:
     for name, account in (*result.channels.items(), ("all", result.total)):
         hops += [(name, *row) for row in _hop_rows(account)]
     lines = [_heading(result), "", *_aligned(rows, 1), "", *_aligned(hops, 2)]
-    for gap in result.gaps:
-        until = "to the end" if gap.ended is None else f"{gap.ended - gap.began:.3f} s"
-        lines.append(f"gap   {gap.hop} of worker {gap.worker}, {until}: {gap.lost:,} lost in it ({gap.why})")
+    lines += _gap_lines(result)
     lines += [f"first {kind}: {' '.join(ids)}" for kind, ids in result.first.items()]
     return "\n".join(lines)
 
@@ -538,6 +541,17 @@ def _heading(result: Result) -> str:
         f"ledger of {result.run}{workers}: {result.total.sent:,} sent in {result.seconds:.1f} s, "
         f"{result.rate:,.0f} accepted a second"
     )
+
+
+def _gap_lines(result: Result) -> Iterator[str]:
+    for hop in (DELIVERY, BROADCAST):
+        gaps = [gap for gap in result.gaps if gap.hop == hop]
+        if gaps:
+            lost, back = sum(gap.lost for gap in gaps), sum(gap.reconnected for gap in gaps)
+            yield f"gaps  {hop}: {len(gaps):,}, {back:,} of them ended by a reconnect; {lost:,} lost in them"
+        for gap in gaps[:EXAMPLES]:
+            until = "to the end" if gap.ended is None else f"{gap.ended - gap.began:.3f} s"
+            yield f"gap   {hop} of worker {gap.worker}, {until}: {gap.lost:,} lost in it ({gap.why})"
 
 
 def _hop_rows(account: Account) -> Iterator[tuple[str, ...]]:

@@ -395,6 +395,7 @@ def test_the_table_names_channels_hops_gaps_and_ids(seen: Book) -> None:
     shown = table(seen.ledger.result())
     assert shown.splitlines()[0].startswith("ledger of l1: 3 sent in ")
     assert "gap   Redis delivery of worker 0, 4.000 s: 1 lost in it (it was cut)" in shown
+    assert "gaps  Redis delivery: 1, 1 of them ended by a reconnect; 1 lost in them" in shown
     assert "first lost: Redis delivery: l1-w0-2" in shown
     (all_sent,) = (line for line in shown.splitlines() if line.split()[:2] == ["all", "3"])
     assert all_sent.split() == ["all", "3", "3", "0", "0", "0"]

@@ -126,7 +126,6 @@ class Subscriber:
         self._cut = cut
         self._stopped = False
         self._thread: threading.Thread | None = None
-        self.reconnects = 0
 
     def start(self) -> None:
         """Returns when it is subscribed. Raises HarnessError when it cannot be."""
@@ -172,7 +171,6 @@ class Subscriber:
             except (RedisError, OSError):
                 self._connection.disconnect()
                 continue
-            self.reconnects += 1
             return
 
     def _read(self) -> None:

@@ -185,10 +185,6 @@ class Load:
             yield from self._spool.chunks(self.ledger.unclear())
             self._spool.close()
 
-    @property
-    def reconnects(self) -> int:
-        return self._subscriber.reconnects + (self._screen.reconnects if self._screen is not None else 0)
-
     # ---- What users do ----------------------------------------------------------------------------------------------
 
     def lane(self) -> int:

@@ -50,7 +50,6 @@ class Screen:
         self._session: _Session | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
-        self.reconnects = 0
 
     def start(self) -> None:
         """Returns when it has asked for the topic. Raises HarnessError when it cannot."""
@@ -88,7 +87,6 @@ class Screen:
                 self._session = _Session(self._target)
             except ClosedError:
                 continue
-            self.reconnects += 1
             return
 
     def _read(self) -> None:
