@@ -108,7 +108,7 @@ def test_without_redis_for_two_seconds_refused_and_lost_are_told_apart(tmp_path:
     ("arguments", "code", "told"),
     [
         (["--redis-url", "redis://127.0.0.1:1"], 2, "--redis-url (also HARNESS_REDIS_URL) is given without --host"),
-        (["--host", "http://127.0.0.1:1"], 2, "--host is given without --redis-url"),
+        (["--host", "http://127.0.0.1:1", "--processes", "2"], 2, "--host is given without --redis-url"),
         (
             ["--host", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:1", "--secret", SECRET],
             4,

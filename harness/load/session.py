@@ -37,6 +37,7 @@ Environment = Any
 KINDS: Final = dict(zip(HOPS, ("POST", "REDIS", "DTO", "STOMP"), strict=True))
 SILENT_SECONDS: Final = 15.0
 """Without a word from a worker that drains after which its part is given up."""
+CONNECT_SECONDS: Final = 5.0
 SAYS_SO_SECONDS: Final = 1.0
 TICK: Final = 0.05
 COLLECT, HERE, HISTORY, PART, FAILED = (f"load-{word}" for word in ("collect", "here", "history", "part", "failed"))
@@ -71,6 +72,7 @@ class Session:
             self._begin(environment)
         except HarnessError as error:
             print(f"locustfile: {error}", file=sys.stderr, flush=True)
+            self._send_workers_home(environment)
             sys.exit(error.exit_code)
         if role == "master":
             listeners = {HERE: self._here, HISTORY: self._history, PART: self._part, FAILED: self._worker_failed}
@@ -97,6 +99,15 @@ class Session:
         print(f"synapse    {target.synapse.url if target.synapse else 'none is given, so that no screen is looked at'}")
         print(f"redis      {self._redis}")
         print(f"sends      {options.told(given, read, embedded=given.embedded)}", flush=True)
+
+    def _send_workers_home(self, environment: Environment) -> None:
+        """Those of `--processes` would wait for a master that is no more; they connect first."""
+        if self._role != "master":
+            return
+        runner, ends = environment.runner, time.monotonic() + CONNECT_SECONDS
+        while len(runner.clients) < (environment.parsed_options.processes or 0) and time.monotonic() < ends:
+            time.sleep(TICK)
+        runner.quit()
 
     # ---- A test -----------------------------------------------------------------------------------------------------
 
