@@ -234,6 +234,12 @@ def test_what_does_not_conform_or_cannot_be_read_is_malformed(bench: Bench, chan
     assert bench.told == [(DELIVERY, True), (MAPPED, False)]
 
 
+def test_what_comes_on_another_channel_is_malformed(bench: Bench) -> None:
+    call = bench.load.call(lane=1)
+    bench.load.take("workbench:actions", published(call))
+    assert bench.load.ledger.result().channels[ACTION].malformed == 1
+
+
 def test_a_message_that_comes_twice_is_told_once(bench: Bench) -> None:
     call = bench.load.call(lane=1)
     wire = published(call)

@@ -303,12 +303,16 @@ class Load:
             wrong: Exception | None = MalformedError(str(error))
         else:
             took = self._clock.elapsed() - came
-            wrong = self._not_conforming(channel, wire)
+            wrong = self._misplaced(channel, seq) or self._not_conforming(channel, wire)
         if wrong is not None:
             self.ledger.malformed(seq)
             self._fire(MAPPED, None, len(wire), wrong)
         else:
             self._fire(MAPPED, took, len(wire), None)
+
+    def _misplaced(self, channel: str, seq: int) -> Exception | None:
+        due = self.ledger.channel(seq)
+        return None if channel == due else MalformedError(f"came on {channel}, {due} was expected")
 
     def _not_conforming(self, channel: str, wire: bytes) -> Exception | None:
         validator = self._validators[_MADE_OF.get(channel, "notification")]
