@@ -64,7 +64,7 @@ class Reviewer(Paced, FastHttpUser):
         with self.client.post(
             self.load.url,
             data=call.body,  # type: ignore[arg-type] # bytes are taken as they are
-            headers=self.load.headers,
+            headers=dict(self.load.headers),
             name=RECORD,
             catch_response=True,
             allow_redirects=False,

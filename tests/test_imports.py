@@ -95,20 +95,8 @@ ALLOWED: dict[str, set[str]] = {
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "ledger": set(),
     "load": LEAVES
-    | {
-        "",
-        "agreement",
-        "aura",
-        "bus",
-        "clock",
-        "history",
-        "ledger",
-        "live",
-        "redis_server",
-        "schema",
-        "stomp",
-        "synapse",
-    },
+    | {"", "agreement", "aura", "bus", "clock", "history", "ledger", "live", "redis_server", "schema", "stomp"}
+    | {"synapse", "tokens"},
     "report": {"verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES
     | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}

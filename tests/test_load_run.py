@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import history
+from harness import history, tokens, virtual
 from harness.agreement import Agreement
 from harness.checks import judge
-from harness.clock import WallClock
+from harness.clock import Clock, VirtualClock, WallClock
 from harness.ledger import BROADCAST, DELIVERY, MAPPED, Hop, Result, merged
 from harness.live.aura import AuraTarget
 from harness.live.synapse import TOPIC, SynapseTarget
@@ -24,6 +25,7 @@ from harness.load.traffic import Ratio, Traffic
 from harness.stomp import Frame
 from harness.verdict import Verdict
 
+SECRET = "a-secret-of-more-than-32-bytes-in-all"
 ACTION, ALERT = "workbench:case:action", "workbench:alert"
 TRAFFIC = Traffic(1, WallClock(), Ratio())
 ENVELOPE = {
@@ -35,7 +37,7 @@ ENVELOPE = {
 }
 TARGET = Target(
     redis_url="redis://127.0.0.1:1",
-    aura=AuraTarget("http://127.0.0.1:1/aura", secret="a-secret-of-more-than-32-bytes-in-all"),
+    aura=AuraTarget("http://127.0.0.1:1/aura", secret=SECRET),
     synapse=SynapseTarget("http://127.0.0.1:1"),
     embedded=True,
 )
@@ -108,7 +110,7 @@ def make(agreed: Agreement) -> Iterator[Make]:
 
     def make(worker: int) -> Bench:
         spools.append(Spool(WallClock()))
-        return made(agreed, worker, spools[-1])
+        return made(agreed, worker, spools[-1], WallClock())
 
     yield make
     for spool in spools:
@@ -120,8 +122,7 @@ def bench(make: Make) -> Bench:
     return make(0)
 
 
-def made(agreed: Agreement, worker: int, spool: Spool) -> Bench:
-    clock = WallClock()
+def made(agreed: Agreement, worker: int, spool: Spool | None, clock: Clock) -> Bench:
     told: list[tuple[str, bool]] = []
     load = Load(
         "l1",
@@ -265,6 +266,28 @@ def test_messages_of_others_are_foreign(bench: Bench) -> None:
     bench.load.take(ALERT, b'{"case_id": "theirs"}')
     bench.load.take(ALERT, b"\xff")
     assert bench.load.ledger.result().channels[ALERT].foreign == 2
+
+
+def test_an_id_that_was_never_sent_is_foreign(bench: Bench) -> None:
+    call = bench.load.call(lane=1)
+    wire = published(call).replace(b'"l1-w0-0"', b'"l1-w0-99999"')
+    bench.load.take(ACTION, wire)
+    bench.load.show(shown(ACTION, wire))
+    result = bench.load.ledger.result()
+    assert (result.total.delivery.reached, result.first["foreign"]) == (0, ("l1-w0-99999", "l1-w0-99999"))
+
+
+def test_a_run_outlasts_its_tokens(agreed: Agreement) -> None:
+    async def states() -> set[str]:
+        clock = VirtualClock()
+        load = made(agreed, 0, None, clock).load
+        found = set()
+        for _ in range(30):
+            found.add(tokens.inspect(load.headers["Authorization"], SECRET, clock.now())["token"])
+            await asyncio.sleep(600)
+        return found
+
+    assert virtual.run(states()) == {"valid"}
 
 
 def test_ours_without_an_id_that_can_be_read_is_malformed(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx2
 
-from harness import __version__
+from harness import __version__, tokens
 from harness.agreement import Agreement
 from harness.clock import Clock
 from harness.errors import HarnessError
@@ -45,6 +45,7 @@ STILL: Final = 3.0
 MOST_DRAIN: Final = 120.0
 """Seconds of draining after which it is given up, although messages still come."""
 TRIES: Final = 3
+TOKEN_SECONDS: Final = tokens.LIFETIME.total_seconds() / 4
 SHOWN: Final = 80
 PROBE: Final = b"-probe"
 _MADE_OF = {"workbench:alert": "alert", "workbench:rag:status": "rag-status", "workbench:case:action": "case-action"}
@@ -125,16 +126,25 @@ class Load:
         """Whether no user may begin anything any more."""
         self._probe = f"{run}-w{worker}".encode() + PROBE
         self._probe_came, self._probe_shown = threading.Event(), threading.Event()
-        self.headers = {
-            **target.aura.headers,
-            "Authorization": target.aura.authorization(clock.now()),
-            "X-Tenant-ID": target.aura.tenant,
-            "Content-Type": "application/json",
-        }
+        self._headers: Mapping[str, str] = {}
+        self._headers_until = 0.0
 
     @property
     def url(self) -> str:
         return f"{self._target.aura.url.rstrip('/')}{RECORD_PATH}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of a record call. A token does not last as long as a run may."""
+        if self._clock.elapsed() >= self._headers_until:
+            self._headers_until = self._clock.elapsed() + TOKEN_SECONDS
+            self._headers = {
+                **self._target.aura.headers,
+                "Authorization": self._target.aura.authorization(self._clock.now()),
+                "X-Tenant-ID": self._target.aura.tenant,
+                "Content-Type": "application/json",
+            }
+        return self._headers
 
     def start(self) -> None:
         """Returns when everything is listened to and one action has come through. Raises HarnessError that says what
@@ -258,7 +268,10 @@ class Load:
         worker, seq = found
         if worker != self._worker:
             return
-        if self.ledger.delivered(seq):
+        first = self.ledger.delivered(seq)
+        if seq >= len(self.ledger):
+            return
+        if first:
             self._fire(DELIVERY, came - self.ledger.sent_at(seq), len(wire), None)
             self._map(channel, wire, seq, came)
         if self._spool is not None:
