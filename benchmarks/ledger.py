@@ -23,6 +23,7 @@ from harness.load.traffic import Ratio, Traffic
 from harness.redis_server import private_server
 
 USERS = 50
+CHANNEL = "workbench:alert"
 SECRET = "a-secret-of-more-than-32-bytes-in-all"
 
 
@@ -43,6 +44,9 @@ class Blank(Ledger):
 
     def sent_at(self, seq: int) -> float:
         return 0.0
+
+    def channel(self, seq: int) -> str:
+        return CHANNEL
 
     def accepted(self, seq: int, at: float, receivers: int | None = None) -> None:
         pass
