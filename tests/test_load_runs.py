@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -102,6 +105,23 @@ def test_without_redis_for_two_seconds_refused_and_lost_are_told_apart(tmp_path:
     assert added_up(told, "accepted") + added_up(told, "indeterminate") >= added_up(told, "reached")
     assert added_up(told, "accepted") <= added_up(told, "reached") + added_up(told, "in_gap")
     assert code == 1  # locust's own, for what was refused
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_ended_by_a_signal_tells_its_ledger_and_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with locust(tmp_path, "-u", "10") as run:
+        with Onlooker(run.redis_url, run.id) as onlooker:
+            onlooker.wait_for(50)
+        run.process.send_signal(number)
+        run.end()
+    assert "nothing lost, nothing malformed" in run.rest
+    assert added_up(run.told(), "accepted") >= 50
+    for url in (run.redis_url, run.said["synapse"], run.said["aura"].split()[-1]):
+        parts = urlsplit(url)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((parts.hostname or "", parts.port or 0), 1)
 
 
 @pytest.mark.parametrize(

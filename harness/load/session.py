@@ -49,8 +49,11 @@ class Session:
     def __init__(self) -> None:
         self._role: Role = "local"
         self._held = ExitStack()
+        self._closing = threading.Lock()
+        self._concluding = threading.Lock()
         self._redis = ""
         self._failed = ""
+        self._ending = False
         self.load: Load | None = None
         """Of a process that has users, while there is a test."""
         self._test: _Test | None = None
@@ -65,15 +68,16 @@ class Session:
             runner.register_message(COLLECT, self._hand_over, concurrent=True)
             environment.events.quitting.add_listener(self._hand_over)  # the last that is added is called first
             if environment.parsed_options.processes:
-                self._leave_interrupts_to_the_master()
+                self._take_interrupts(environment)
             return
-        atexit.register(self._held.close)
+        atexit.register(self.close)
         try:
             self._begin(environment)
         except HarnessError as error:
             print(f"locustfile: {error}", file=sys.stderr, flush=True)
             self._send_workers_home(environment)
             sys.exit(error.exit_code)
+        self._take_interrupts(environment)
         if role == "master":
             listeners = {HERE: self._here, HISTORY: self._history, PART: self._part, FAILED: self._worker_failed}
             for kind, listener in listeners.items():
@@ -113,6 +117,7 @@ class Session:
 
     def start(self, environment: Environment, **_: object) -> None:
         given = environment.parsed_options
+        self._ending = False
         if self._role != "worker":
             given.run_id = f"l{secrets.token_hex(3)}"
             self._test = _Test()
@@ -132,11 +137,16 @@ class Session:
 
     def stopping(self, environment: Environment, **_: object) -> None:
         """Before users are killed, who would leave calls without an answer."""
+        self._ending = True
         if self.load is not None:
             self.load.settle()
 
     def stop(self, environment: Environment, **_: object) -> None:
         """Once no user is left. Of a worker, the master asks when it is so for all."""
+        with self._concluding:
+            self._stop(environment)
+
+    def _stop(self, environment: Environment) -> None:
         test, self._test = self._test, None
         if test is None:
             return
@@ -155,9 +165,13 @@ class Session:
         """Ctrl-C comes here first, and the ledger is wanted all the same."""
         if self._role != "worker":
             environment.runner.stop()
+            with self._concluding:  # which another thread may be about
+                pass
 
     def close(self, **_: object) -> None:
-        self._held.close()
+        """Locust may come to its end twice at once, in the thread of a signal and in its main one."""
+        with self._closing:
+            self._held.close()
 
     def _loaded(self, environment: Environment) -> Load:
         given = environment.parsed_options
@@ -273,18 +287,32 @@ class Session:
     def _worker_failed(self, environment: Environment, msg: Any) -> None:
         self._fail(environment, msg.data["text"])
 
-    def _leave_interrupts_to_the_master(self) -> None:
-        """A terminal's Ctrl-C reaches all processes of `--processes`; while there is a test, the first is the master's
-        to act on."""
-        seen = 0
+    def _take_interrupts(self, environment: Environment) -> None:
+        """An interrupt is raised in whatever code runs just then, and would end the subscriber as likely as the run. So
+        the first one of a test only ends it, and its ledger is told; a worker of `--processes`, which a terminal's
+        Ctrl-C reaches, too, leaves it to the master. The second one is raised."""
+        asked = False
 
         def interrupted(number: int, frame: object) -> None:
-            nonlocal seen
-            seen += 1
-            if seen > 1 or self.load is None:
+            nonlocal asked
+            if asked or (self._test is None and self.load is None):
                 raise KeyboardInterrupt
+            asked = True
+
+        def wait() -> None:  # for a handler of a signal can begin nothing
+            while not asked:
+                time.sleep(TICK)
+            if not self._ending:
+                self._end(environment)
 
         signal.signal(signal.SIGINT, interrupted)
+        if self._role != "worker":
+            threading.Thread(target=wait, name="load interrupt", daemon=True).start()
+
+    def _end(self, environment: Environment) -> None:
+        environment.runner.quit()
+        if environment.web_ui is not None:
+            environment.web_ui.stop()
 
 
 class _Test:
