@@ -46,6 +46,7 @@ steady: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/ledger.py
 
 # The publish path under load for 15 seconds, every message accounted for; ARGS="--rate 50 --processes 2" for more.
 load: $(VENV)/installed
