@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 JAR = tests/spring/target/synapse.jar
 SPRING = PYTHONPATH=tests $(BIN)/python -m spring
 
-.PHONY: gate test drift steady examples spring spring-deep spring-record lint check bench clean
+.PHONY: gate test drift steady examples spring spring-deep spring-record lint check bench load clean
 
 gate: $(VENV)/installed
 	$(BIN)/aura-harness gate $(ARGS)
@@ -46,6 +46,11 @@ steady: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/ledger.py
+
+# The publish path under load for 15 seconds, every message accounted for; ARGS="--rate 50 --processes 2" for more.
+load: $(VENV)/installed
+	$(BIN)/locust -f locustfile.py --headless -u 20 -t 15s $(ARGS)
 
 # The agreement with itself and with the checks.
 lint: $(VENV)/installed
@@ -64,7 +69,7 @@ $(JAR): tests/spring/pom.xml $(shell find tests/spring/src -type f) | $(VENV)/in
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,load]'
 	touch $@
 
 # What tests need from npm, where there is one; without it some tests are skipped and say so.

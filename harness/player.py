@@ -38,6 +38,11 @@ REDIS = "redis"
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
 
+VIEWER = "aura-harness-viewer/"
+"""How a viewer names itself to the backend, with its own name behind."""
+LONGEST_LOAD = 60.0
+"""Seconds that the end of a story waits for what a viewer fetches."""
+
 Ids = dict[str, dict[str, list[str]]]
 
 
@@ -119,7 +124,7 @@ class Player:
 
     async def _rest(self) -> None:
         """Quiet, and no viewer in the middle of fetching: cut off, it would look as if it had fetched nothing."""
-        until = self._clock.elapsed() + self._pace.patience
+        until = self._clock.elapsed() + LONGEST_LOAD
         await quiet(self._recorder, self._pace.settle)
         while any(viewer.loading for viewer in self._viewers.values()) and self._clock.elapsed() < until:
             await quiet(self._recorder, self._pace.settle)
@@ -328,8 +333,10 @@ class Player:
         status, _ = await call(self._seats.backend.app, "POST", path, body, {"X-Tenant-ID": str(tenant)})
         return status
 
-    async def _fetch(self, tenant: int, path: str) -> tuple[int, Any]:
-        answer = await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant)})
+    async def _fetch(self, tenant: int, path: str, viewer: str = "") -> tuple[int, Any]:
+        """`viewer` is who asks, where it is not the run itself."""
+        who = {"User-Agent": f"{VIEWER}{quote(viewer)}"} if viewer else {}
+        answer = await call(self._seats.backend.app, "GET", path, None, {"X-Tenant-ID": str(tenant), **who})
         await asyncio.sleep(self._pace.answer)
         return answer
 
@@ -345,7 +352,7 @@ class Player:
         def changed(what: str) -> None:
             self._recorder.record("fault", {"do": what, "viewer": name}, seat="workbench")
 
-        fetch = partial(self._fetch, given.tenant)
+        fetch = partial(self._fetch, given.tenant, viewer=name)
         source = self._seats.backend.source(given.by, name)
         make, told_of = self._seats.viewer, {"on_refetch": refetched, "on_change": changed}
         viewer = make(name, given.tenant, case, source, fetch, self._clock, **told_of)

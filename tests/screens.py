@@ -5,12 +5,13 @@ The defaults are one story: a viewer opens case-1, the backend approves it, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from histories import ACTION, CASE_ACTION, DTO, broadcast, step
+from histories import ACTION, CASE_ACTION, DTO, broadcast, call, step
 
 from harness.history import Event
 
@@ -91,6 +92,13 @@ def loaded(
         "seen": {"case": status, "documents": seen},
     }
     return _of_workbench("refetch", at, data)
+
+
+def got(path: str, answer: object, *, tenant: int = 7, at: float) -> Event:
+    """An answer of the backend, as the tap before it saw it."""
+    data = {"method": "GET", "path": path, "headers": {"x-tenant-id": str(tenant)}, "status": 200}
+    event = call(at=at)
+    return replace(event, seat="synapse", data={**event.data, **data, "answer": json.dumps(answer)})
 
 
 def first_load(viewer: str = "viewer-1", *, at: float = 0.4, **changes: Any) -> Event:

@@ -98,6 +98,10 @@ ALLOWED: dict[str, set[str]] = {
     "drift": LEAVES
     | {"agreement", "aura", "checks", "clock", "gate", "http", "replay", "runner", "scenario", "seats", "synapse"}
     | {"tokens", "verdict", "virtual", "workbench"},
+    "ledger": set(),
+    "load": LEAVES
+    | {"", "agreement", "aura", "bus", "clock", "history", "ledger", "live", "redis_server", "schema", "stomp"}
+    | {"synapse", "tokens"},
     "report": {"agreement", "drift", "verdict", "history", "expect", "scenario", "waivers"},
     "serve": LEAVES
     | {"", "agreement", "aura", "backend", "bus", "checks", "clock", "expect", "gate", "history", "outage", "player"}

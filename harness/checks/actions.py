@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any
+from urllib.parse import unquote
 
 from harness.checks.registry import check
 from harness.checks.screens import (
@@ -22,6 +23,8 @@ from harness.checks.screens import (
     document_path,
     finding,
     get,
+    gets,
+    got,
     loads,
 )
 from harness.checks.view import CASE_ACTION, View
@@ -58,7 +61,7 @@ def recorded_first(view: View) -> Iterator[Finding | None]:
                 continue
             yield None
             for load in loads(view):
-                if load.told_by(action):
+                if load.told_by(action) and load.case == action.case:
                     yield from _sees(view, load, action, decision)
 
 
@@ -82,8 +85,8 @@ def only_named_document(view: View) -> Iterator[Finding | None]:
 @check("action.aura-writes-neither")
 def aura_writes_neither(view: View) -> Iterator[Finding | None]:
     """One occasion for each time that a case is seen again which Aura recorded and the backend did not decide on, and
-    for each document that is not as the backend left it when Aura recorded its decision."""
-    yield from _changed_after_the_commit(view)
+    for each answer that lists the history of a case which Aura recorded."""
+    yield from _rows_of_others(view)
     for case, recorded in _recorded(view).items():
         decided = min((one.seq for one in decisions(view) if one.case == case), default=inf)
         before: dict[str, str] = {}
@@ -97,17 +100,31 @@ def aura_writes_neither(view: View) -> Iterator[Finding | None]:
                 before[path] = status
 
 
-def _changed_after_the_commit(view: View) -> Iterator[Finding]:
+def _rows_of_others(view: View) -> Iterator[Finding | None]:
+    """Whether a case has more rows of history than the backend decided."""
     for case, recorded in _recorded(view).items():
-        known: set[tuple[str, str]] = set()
-        for load in (one for one in loads(view) if one.case == case):
-            before = [one for one in decisions(view) if one.case == case and one.seq < load.seq]
-            seen = {(key, status) for key, status in load.seen.items() if status is not None and load.fetched(key)}
-            for key, status in sorted(seen - known):
-                if before and recorded.seq < load.seq and before[-1].changed_since(key, status):
-                    was = f"{status}, which the backend had left {before[-1].left[key]}"
-                    yield _rewritten(recorded, load, document_path(key), was)
-            known |= seen
+        for answer in gets(view).get(unquote(case_path(case)), ()):
+            if answer.rows is None or answer.seq < recorded.seq:
+                continue
+            known = sum(one.case == case and one.seq < answer.seq for one in decisions(view))
+            if len(answer.rows) <= known:
+                yield None
+                continue
+            yield finding(
+                "action.aura-writes-neither",
+                "the history of a case holds what the backend decided, and nothing else",
+                f"{len(answer.rows)} rows where the backend decided {known} times",
+                "/data/history",
+                shown=[recorded, answer.event],
+                reproduce=[get(case_path(case))],
+            )
+
+
+def _may_be_auras(view: View, latest: Decision, load: Load, key: str, status: str) -> bool:
+    """Whether the backend had left the document as it was, and Aura recorded the case before this was seen: then nobody
+    can say who changed it. That Aura writes is seen where the backend decides nothing."""
+    recorded = (event for event, case in _signs(view) if case == load.case and latest.seq < event.seq < load.seq)
+    return latest.changed_since(key, status) and any(recorded)
 
 
 def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
@@ -116,6 +133,8 @@ def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
         return False
     if decision.request is not None and action.told("request_id") != decision.request:
         return False
+    if any(_same_request(one, decision) and one.seq < action.seq < decision.seq for one in decisions(view)):
+        return False  # it tells of the one before, rightly or not
     return not any(
         line.field("request_id") == decision.request
         and line.field("comment") == TIMEOUT
@@ -124,8 +143,13 @@ def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
     )
 
 
+def _same_request(one: Decision, other: Decision) -> bool:
+    return (one.case, one.request) == (other.case, other.request)
+
+
 def _sees(view: View, load: Load, action: CaseAction, decision: Decision) -> Iterator[Finding | None]:
-    """Whether a refetch sees what was decided, or what was decided after it."""
+    """Whether a refetch sees what was decided, or what was decided after it, and the decision in the case's history."""
+    yield from _lists(view, load, action, decision)
     since = [one for one in decisions(view) if one.case == decision.case and decision.seq <= one.seq < load.seq]
     seen = [(key, status) for key, status in load.seen.items() if decision.about(key) and load.fetched(key)]
     if any(status in {one.status for one in since if one.about(key)} for key, status in seen):
@@ -140,6 +164,27 @@ def _sees(view: View, load: Load, action: CaseAction, decision: Decision) -> Ite
             shown=[decision, action, load],
             reproduce=[again(action), get(document_path(key))],
         )
+
+
+def _lists(view: View, load: Load, action: CaseAction, decision: Decision) -> Iterator[Finding | None]:
+    """Whether the history that came with the case holds the decision, if it came with one."""
+    path = case_path(load.case)
+    answer = got(view, load.viewer, path, max(load.after, decision.seq), load.seq)
+    if answer is None or answer.rows is None:
+        return
+    due = sum(_same_request(one, decision) and one.seq <= decision.seq for one in decisions(view))
+    rows = [row for row in answer.rows if decision.request in (None, row.get("requestId"))]
+    if len(rows) >= due:
+        yield None
+        return
+    yield finding(
+        "action.recorded-first",
+        "the refetch finds the decision in the history of its case",
+        f"{len(rows)} of {due} decisions",
+        "/data/history",
+        shown=[decision, action, load],
+        reproduce=[again(action), get(path)],
+    )
 
 
 def _others_unchanged(view: View, case: str) -> Iterator[Finding | None]:
@@ -162,7 +207,7 @@ def _others_unchanged(view: View, case: str) -> Iterator[Finding | None]:
             new = key in known and status not in known[key]
             if new and allowed[key]:
                 allowed[key] -= 1
-            elif new and latest is not None and latest.changed_since(key, status):
+            elif new and latest is not None and _may_be_auras(view, latest, step, key, status):
                 continue
             elif new and latest is not None:
                 yield _changed(step, latest, key, status, known[key])
@@ -185,13 +230,18 @@ def _changed(load: Load, latest: Decision, key: str, status: str, known: set[str
 def _recorded(view: View) -> Mapping[str, Event]:
     """The cases that Aura recorded an action for, with the first sign of it."""
     found: dict[str, Event] = {}
-    signs: list[tuple[Event, Any]] = [(one.event, one.field("case_id")) for one in view.exchanges if one.accepted]
-    signs += [(one.event, one.field("case_id")) for one in view.notifications if one.channel == CASE_ACTION]
-    signs += [(one.event, one.field("case_id")) for one in view.lines]
-    for event, case in sorted(signs, key=lambda sign: sign[0].seq):
+    for event, case in _signs(view):
         if isinstance(case, str):
             found.setdefault(case, event)
     return found
+
+
+def _signs(view: View) -> list[tuple[Event, Any]]:
+    """Of an action that Aura recorded, with its case."""
+    signs: list[tuple[Event, Any]] = [(one.event, one.field("case_id")) for one in view.exchanges if one.accepted]
+    signs += [(one.event, one.field("case_id")) for one in view.notifications if one.channel == CASE_ACTION]
+    signs += [(one.event, one.field("case_id")) for one in view.lines]
+    return sorted(signs, key=lambda sign: sign[0].seq)
 
 
 def _rewritten(recorded: Event, load: Load, path: str, seen: str) -> Finding:

@@ -101,7 +101,7 @@ def _occasions(view: View, approval: Approval) -> Iterator[Occasion]:
     yield _recorded(approval, decision, messages, lines)
     if approval.timed_out and first is not None:
         yield _punctual(approval, first)
-    yield _logged(approval, messages, lines)
+    yield _logged(approval, decision, messages, lines)
 
 
 def _decision(approval: Approval, first: Record | None, lines: tuple[Line, ...]) -> Decision:
@@ -192,13 +192,14 @@ def _punctual(approval: Approval, first: Record) -> Occasion:
     return "hitl.deadline", _finding(approval, "hitl.deadline", expected, seen, None, first)
 
 
-def _logged(approval: Approval, messages: tuple[Message, ...], lines: tuple[Line, ...]) -> Occasion:
+def _logged(approval: Approval, decision: Decision, messages: tuple[Message, ...], lines: tuple[Line, ...]) -> Occasion:
     clause, signal = "hitl.feedback", approval.decisions[0].signal
     if len(lines) != 1:
         seen = f"{len(lines)} lines for request {approval.request_id}"
         return clause, _finding(approval, clause, "one feedback line for an outcome", seen, signal, *lines)
     (line,) = lines
     for name, value in (
+        ("request_id", approval.request_id),
         ("case_id", approval.case_id),
         ("doc_key", approval.doc_key),
         ("executor_id", approval.executor),
@@ -209,6 +210,12 @@ def _logged(approval: Approval, messages: tuple[Message, ...], lines: tuple[Line
             return clause, _finding(
                 approval, clause, f"{name} of the request in its feedback line", seen, signal, line, pointer=f"/{name}"
             )
+    # A message that is wrong in the same way is told of by its own clause.
+    decided = messages[0].field("approved") if messages else decision.approved
+    if isinstance(decided, bool) and line.field("approved") is not decided:
+        seen = f"{shown(line.field('approved'))} where it was {shown(decided)}"
+        expected = "the decision in its feedback line"
+        return clause, _finding(approval, clause, expected, seen, signal, line, pointer="/approved")
     early = [message for message in messages if message.event.seq < line.event.seq]
     if early:
         seen = f"the message was event {early[0].event.seq}, its line {line.event.seq}"

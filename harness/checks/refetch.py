@@ -21,6 +21,7 @@ from harness.checks.screens import (
     document_path,
     finding,
     get,
+    gets,
     loads,
     refetches,
     showings,
@@ -32,8 +33,9 @@ from harness.verdict import Finding
 POLLED_WITHIN = 10.0
 """Seconds; the documents name no interval, and nobody who polls more seldom is accused in a shorter run."""
 REFETCHED_WITHIN = 30.0
-"""Seconds in which a refetch has come, however slow the backend; one that comes later is for something else."""
-RECENT = "/api/synapse/actions/recent?since="
+"""Seconds in which a refetch that names no notification may be for one; what comes later is for something else."""
+RECENT_PATH = "/api/synapse/actions/recent"
+RECENT = f"{RECENT_PATH}?since="
 
 
 @check("refetch.showing")
@@ -94,6 +96,8 @@ def catch_up(view: View) -> Iterator[Finding | None]:
                 continue
             if any(_caught_up(screen, load, gap.restored.seq) for load in refetches(view)):
                 yield None
+            elif _not_listed(view, screen, gap.restored.seq):
+                continue
             elif not screen.interrupted_within(gap.restored.at, gap.restored.at + NOTICED_WITHIN):
                 expected = "after a reconnect the case is fetched again if it is among the recent actions"
                 shown: list[Shown] = [gap.cut, *missed, gap.restored]
@@ -106,11 +110,10 @@ def _answers(view: View, screen: Showing, load: Load, action: CaseAction) -> boo
 
     A viewer may be done before the frame of the same notification has reached the tap.
     """
-    late = load.event.at > action.frame.event.at + REFETCHED_WITHIN
-    if load.viewer != screen.viewer or load.case != screen.case or late:
+    if load.viewer != screen.viewer or load.case != screen.case:
         return False
     if load.notification is None:
-        return load.seq > action.seq
+        return load.seq > action.seq and load.event.at <= action.frame.event.at + REFETCHED_WITHIN
     return any(load.told_by(one) and one.seq >= action.seq for one in case_actions(view))
 
 
@@ -126,6 +129,8 @@ def _lacking(view: View, action: CaseAction, found: list[Load]) -> str:
 def _excused(view: View, screen: Showing, action: CaseAction) -> bool:
     """It lost its connection just then; or it polls, and there was nothing to find or no time to find it."""
     at = action.frame.event.at
+    if screen.source == "polling" and _not_listed(view, screen, action.seq):
+        return True
     if screen.source != "polling":
         return screen.interrupted_within(at, at + NOTICED_WITHIN)
     decided = any(one.case == action.case and one.seq < action.seq for one in decisions(view))
@@ -137,6 +142,13 @@ def _told_otherwise(view: View, load: Load, action: CaseAction) -> bool:
     """Whether another notification with the same id concerns this viewer: not every backend gives each its own."""
     others = [other for other in case_actions(view) if other is not action and load.told_by(other)]
     return any(load.viewer in {screen.viewer for screen in _concerned(view, other)} for other in others)
+
+
+def _not_listed(view: View, screen: Showing, since: int) -> bool:
+    """Whether it asked for the recent actions, and the backend named none of its case."""
+    answers = [one for one in gets(view).get(RECENT_PATH, ()) if since < one.seq and one.by(screen.viewer)]
+    listed = [row for one in answers for row in one.rows or ()]
+    return bool(answers) and not any(row.get("caseId") == screen.case for row in listed)
 
 
 def _concerned(view: View, action: CaseAction) -> list[Showing]:

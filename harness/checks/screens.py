@@ -22,12 +22,12 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from math import inf
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from harness.checks.correlation import Notification
 from harness.checks.notifications import as_seen, notifications
-from harness.checks.view import OLDER_SHAPE, View
-from harness.history import Event
+from harness.checks.view import ABSENT, OLDER_SHAPE, View, json_of
+from harness.history import Event, decode
 from harness.reproduce import publish
 from harness.verdict import Finding
 
@@ -36,6 +36,8 @@ T = TypeVar("T")
 UNKNOWN_TENANT = 0
 OPENED = "opened"
 CATCH_UP = "catch-up"
+VIEWER = "aura-harness-viewer/"
+"""What a viewer's `User-Agent` begins with; its name follows, quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One time that a viewer fetched its case. `seen` has the status of each document."""
+    """One time that a viewer fetched its case. `paths` is what it asked for since its last load, which was `after`;
+    `seen` has the status of each document."""
 
     event: Event
     viewer: str
@@ -99,6 +102,7 @@ class Load:
     paths: tuple[str, ...]
     case_status: str | None
     seen: Mapping[str, str | None]
+    after: int
 
     @property
     def seq(self) -> int:
@@ -154,7 +158,8 @@ class Showing:
 
     def concerned_by(self, one: CaseAction | Decision) -> bool:
         """Decision 9: an unknown tenant may be any."""
-        return one.case == self.case and one.tenant in (self.tenant, UNKNOWN_TENANT)
+        unknown = one.tenant is None or one.tenant is ABSENT or one.tenant == UNKNOWN_TENANT
+        return one.case == self.case and (unknown or one.tenant == self.tenant)
 
     def interrupted_within(self, start: float, end: float) -> bool:
         """Whether it lost its connection, or was closed, between these two moments."""
@@ -204,21 +209,77 @@ def decisions(view: View) -> tuple[Decision, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Get:
+    """One answer of the backend to a viewer; `value` is ABSENT where it is no JSON."""
+
+    event: Event
+    value: Any
+
+    @property
+    def seq(self) -> int:
+        return self.event.seq
+
+    @property
+    def viewer(self) -> str:
+        """Who asked; empty where that was not said."""
+        agent: str = self.event.data["headers"].get("user-agent", "")
+        return unquote(agent.removeprefix(VIEWER)) if agent.startswith(VIEWER) else ""
+
+    def by(self, viewer: str) -> bool:
+        """Whether this viewer asked, or may have."""
+        return self.viewer in (viewer, "")
+
+    @property
+    def rows(self) -> list[dict[str, Any]] | None:
+        """The actions that it lists, of a case or of all; None where it lists none at all."""
+        data = self.value.get("data") if isinstance(self.value, dict) else None
+        listed = data.get("history") if isinstance(data, dict) else data
+        return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else None
+
+
+@_once
+def gets(view: View) -> Mapping[str, tuple[Get, ...]]:
+    """What viewers read of the backend, by path as it is when it is decoded. Where they say who they are, what nobody
+    signed was asked for by somebody else."""
+    events = [event for event in view.history.of("http") if event.seat == "synapse" and event.data["method"] == "GET"]
+    answers = [Get(event, json_of(decode(event.data["answer"]))) for event in events]
+    signed = [each for each in answers if each.viewer]
+    found: dict[str, list[Get]] = {}
+    for each in signed or answers:
+        found.setdefault(each.event.data["path"], []).append(each)
+    return {path: tuple(several) for path, several in found.items()}
+
+
+def got(view: View, viewer: str, path: str, after: float, before: float) -> Get | None:
+    """The last answer that a viewer got from this path between two events."""
+    answers = gets(view).get(unquote(path), ())
+    return next((each for each in reversed(answers) if after < each.seq < before and each.by(viewer)), None)
+
+
 @_once
 def loads(view: View) -> tuple[Load, ...]:
-    return tuple(
-        Load(
-            event=event,
-            viewer=event.data["viewer"],
-            case=event.data["case"],
-            reason=event.data["reason"],
-            notification=event.data["notification"],
-            paths=tuple(event.data["paths"]),
-            case_status=event.data["seen"].get("case"),
-            seen=event.data["seen"].get("documents", {}),
+    found, latest = [], dict[str, int]()
+    for event in view.history.of("refetch"):
+        viewer = event.data["viewer"]
+        after, latest[viewer] = latest.get(viewer, -1), event.seq
+        claimed = tuple(event.data["paths"])
+        # A viewer may believe that it has fetched what its cache gave it; without a tap there is no telling.
+        seen = tuple(path for path in claimed if got(view, viewer, path, after, event.seq)) if gets(view) else claimed
+        found.append(
+            Load(
+                event=event,
+                viewer=viewer,
+                case=event.data["case"],
+                reason=event.data["reason"],
+                notification=event.data["notification"],
+                paths=seen,
+                case_status=event.data["seen"].get("case"),
+                seen=event.data["seen"].get("documents", {}),
+                after=after,
+            )
         )
-        for event in view.history.of("refetch")
-    )
+    return tuple(found)
 
 
 @_once

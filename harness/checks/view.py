@@ -163,7 +163,7 @@ class View:
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
-        return tuple(Line(event, _json(event.data["line"])) for event in self.history.of("feedback"))
+        return tuple(Line(event, json_of(event.data["line"])) for event in self.history.of("feedback"))
 
     @cached_property
     def causes(self) -> tuple[Cause, ...]:
@@ -243,7 +243,7 @@ class View:
         return Exchange(
             event=event,
             body=body,
-            answer=_json(decode(data["answer"])),
+            answer=json_of(decode(data["answer"])),
             refusals=tuple(status for status, applied in applies.items() if applied),
             missing_field=missing,
             unclear=unclear,
@@ -255,8 +255,8 @@ class View:
         """The body, or ABSENT; and why the documents do not say what becomes of it."""
         media_type = (content_type or "").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            return _json(wire), "it is not declared as application/json"
-        value = _json(wire)
+            return json_of(wire), "it is not declared as application/json"
+        value = json_of(wire)
         if value is ABSENT and _lenient(wire):
             return ABSENT, "some JSON readers take it and some do not"
         if value is not ABSENT and not _is_text(value):
@@ -430,10 +430,10 @@ def read_message(event: Event, wire: bytes) -> Message:
         text: Any = wire.decode()
     except UnicodeDecodeError:
         text = ABSENT
-    return Message(event, event.data["channel"], wire, text, ABSENT if text is ABSENT else _json(text))
+    return Message(event, event.data["channel"], wire, text, ABSENT if text is ABSENT else json_of(text))
 
 
-def _json(wire: str | bytes) -> Any:
+def json_of(wire: str | bytes) -> Any:
     """Strict JSON, or ABSENT: no byte order mark, no NaN, nothing behind the value."""
     try:
         text = wire.decode() if isinstance(wire, bytes) else wire

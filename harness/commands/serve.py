@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 SEATS = ("aura", "synapse")
 TENANT = "7"
+SEEN = frozenset({"http", "redis", "stomp", "rest"})
+"""What every gate on a live system sees."""
+OUT_OF_REACH = "trigger:action"
+GIVEN = {
+    "feedback": "--aura-feedback",
+    "hitl-timeout": "--hitl-timeout",
+    "fault": "--may-cut",
+    **{f"trigger:{name}": f"[triggers.{name}]" for name in ("detect", "rag", "hitl")},
+}
+"""What else a clause may need, and how a gate is given it."""
 TOKEN_LIFETIME = timedelta(days=1)
 SHORTEST_SECRET = 32
 EXIT_CODES = """exit codes:
@@ -137,7 +147,7 @@ def _greeting(url: str, options: Options, settings: Settings, drift: Deviation |
     yield f"redis      {without_password(options.redis_url)}{own}"
     if drift is not None:
         yield f"drift      {drift.id}: {drift.confession}"
-        yield f"           a gate on this {drift.seat} should find {', '.join(sorted(drift.breaks))} broken"
+        yield from (f"           {line}" for line in _found_by(drift))
     yield f"health     {url}/_harness/health"
     yield f"documents  {url}/_harness/openapi.yaml  {url}/_harness/asyncapi.yaml"
     if "synapse" in options.seats:
@@ -155,6 +165,25 @@ def _greeting(url: str, options: Options, settings: Settings, drift: Deviation |
         yield f"call       curl -i {url}/api/synapse/notifications -H 'X-Tenant-ID: 0'"
 
 
+def _found_by(drift: Deviation) -> Iterator[str]:
+    """What a gate on it should find, and what that gate has to be given. Raises UsageError where none can."""
+    from harness.agreement import load
+
+    clauses = load().clauses
+    seen = {
+        name: clauses[name].needs - SEEN for name in sorted(drift.breaks) if OUT_OF_REACH not in clauses[name].needs
+    }
+    if not seen:
+        raise UsageError(
+            f"--drift {drift.id}: no gate on a live system can see {', '.join(sorted(drift.breaks))}; "
+            f"`aura-harness drift --only {drift.id}` shows it"
+        )
+    for name, needs in seen.items():
+        given = " and ".join(sorted(GIVEN[need] for need in needs))
+        told = "" if clauses[name].level == "must" else ", a `should`: it is told and fails nothing"
+        yield f"a gate on this {drift.seat}{' with ' + given if given else ''} should find {name} broken{told}"
+
+
 def _drift(arguments: argparse.Namespace) -> Deviation | None:
     if arguments.drift is None:
         return None
@@ -167,6 +196,7 @@ def _drift(arguments: argparse.Namespace) -> Deviation | None:
             f"--drift {drift.id}: {' and '.join(missing)} would have to be served, "
             f"{' and '.join(arguments.seats)} was asked for; `aura-harness drift --only {drift.id}` runs it"
         )
+    list(_found_by(drift))  # before anything is started
     return drift
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from harness.aura.actions import Actions, Feedback
+from harness.aura.hitl import TIMED_OUT
 from harness.aura.parts import Parts as AuraParts
 from harness.aura.publishers import Action, Publishers
 from harness.clock import Clock
@@ -17,11 +19,16 @@ from harness.synapse.parts import Parts as SynapseParts
 
 _of = partial(Deviation.of, "aura")
 
-_DOCUMENTS = "UPDATE fi_doc_header SET status_code = ? WHERE case_id = ?"
-_CASE = "UPDATE cases SET status = ? WHERE case_id = ?"
+_DOCUMENTS = "UPDATE fi_doc_header SET status_code = :status WHERE case_id = :case"
+_CASE = "UPDATE cases SET status = :status WHERE case_id = :case"
+_HISTORY = """
+    INSERT INTO case_action_history
+        (tenant_id, case_id, request_id, executor_id, approved, comment, doc_key, fi_doc_updated, created_at)
+    SELECT tenant_id, case_id, :request, :executor, :approved, NULL, NULL, 0, 0 FROM cases WHERE case_id = :case
+"""
 
 
-def _writing(*statements: str) -> Parts:
+def _writing(statement: str, when: Callable[[Action], bool] = lambda action: True) -> Parts:
     """An Aura that has the password of the backend's database."""
     reached: list[Cases] = []
 
@@ -31,10 +38,15 @@ def _writing(*statements: str) -> Parts:
 
     class Writing(Actions):
         async def record(self, action: Action) -> None:
-            for cases in reached:
-                for statement in statements:
-                    status = "APPROVED" if action.approved else "REJECTED"
-                    cases._database.execute(statement, (status, action.case_id))
+            values = {
+                "case": action.case_id,
+                "request": action.request_id,
+                "executor": action.executor_id,
+                "approved": action.approved,
+                "status": "APPROVED" if action.approved else "REJECTED",
+            }
+            for cases in reached if when(action) else ():
+                cases.database.execute(statement, values)
             await Actions.record(self, action)
 
     def actions(publishers: Publishers, feedback: Feedback, clock: Clock) -> Actions:
@@ -54,6 +66,12 @@ DEVIATIONS = (
         "writes-case-status",
         "A timeout closes the case, so that nobody waits for it.",
         "action.aura-writes-neither",
-        _writing(_CASE),
+        _writing(_CASE, lambda action: action.comment == TIMED_OUT),
+    ),
+    _of(
+        "writes-history",
+        "As before: a recorded action gets its row in case_action_history.",
+        "action.aura-writes-neither",
+        _writing(_HISTORY),
     ),
 )

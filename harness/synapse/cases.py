@@ -132,11 +132,11 @@ class Case:
 class Cases:
     def __init__(self, path: Path | None = None, approved_status: str = APPROVED) -> None:
         """`approved_status`: how the rows, not the messages, name an approval: APPROVED, or FINALIZED as deployed."""
-        self._database = open_database(path, *_TABLES)
+        self.database = open_database(path, *_TABLES)
         self._approved_status = approved_status
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def create(self, tenant: int, case_id: str, documents: Iterable[str] = ()) -> None:
         """An open case with open documents, given by their keys. ValueError where one of them exists already."""
@@ -159,18 +159,18 @@ class Cases:
         """Raises Unknown."""
         status = self._case_status(tenant, case_id)
         of_case = "WHERE tenant_id = ? AND case_id = ?"
-        documents = self._database.execute(
+        documents = self.database.execute(
             f"SELECT tenant_id, doc_key, case_id, status_code FROM fi_doc_header {of_case} ORDER BY rowid",
             (tenant, case_id),
         )
-        history = self._database.execute(f"{_HISTORY} {of_case} ORDER BY history_id", (tenant, case_id))
+        history = self.database.execute(f"{_HISTORY} {of_case} ORDER BY history_id", (tenant, case_id))
         return Case(
             tenant, case_id, status, tuple(Document(*row) for row in documents), tuple(_action(row) for row in history)
         )
 
     def document(self, tenant: int, doc_key: str) -> Document:
         """Raises Unknown."""
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT tenant_id, doc_key, case_id, status_code FROM fi_doc_header WHERE tenant_id = ? AND doc_key = ?",
             (tenant, doc_key),
         ).fetchone()
@@ -180,7 +180,7 @@ class Cases:
 
     def recent(self, tenant: int, since: Instant | None = None) -> Sequence[Action]:
         """Oldest first; `since` is included, so that who asks from the last one on misses none of the same moment."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"{_HISTORY} WHERE tenant_id = ? AND created_at >= ? ORDER BY created_at, history_id",
             (tenant, LONG_MIN if since is None else _microseconds(since)),
         )
@@ -205,8 +205,8 @@ class Cases:
 
     def _transaction(self) -> sqlite3.Connection:
         """Entered, it commits on leaving, or rolls back where an exception leaves it."""
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database
+        self.database.execute("BEGIN IMMEDIATE")
+        return self.database
 
     def _must_be_open(self, decision: Decision) -> None:
         status, what = self._case_status(decision.tenant_id, decision.case_id), f"Case {decision.case_id}"
@@ -222,11 +222,11 @@ class Cases:
         """How many documents took it."""
         tenant, case_id = decision.tenant_id, decision.case_id
         status = self._approved_status if decision.approved else REJECTED
-        updated = self._database.execute(
+        updated = self.database.execute(
             f"UPDATE fi_doc_header SET status_code = ? WHERE {_OPEN_OF_CASE} AND doc_key = coalesce(?, doc_key)",
             (status, tenant, case_id, OPEN, decision.doc_key),
         ).rowcount
-        self._database.execute(
+        self.database.execute(
             "UPDATE cases SET status = ? WHERE tenant_id = ? AND case_id = ? "
             f"AND NOT EXISTS (SELECT 1 FROM fi_doc_header WHERE {_OPEN_OF_CASE})",
             (status, tenant, case_id, tenant, case_id, OPEN),
@@ -234,7 +234,7 @@ class Cases:
         return updated
 
     def _case_status(self, tenant: int, case_id: str) -> str:
-        row = self._database.execute(
+        row = self.database.execute(
             "SELECT status FROM cases WHERE tenant_id = ? AND case_id = ?", (tenant, case_id)
         ).fetchone()
         if row is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from histories import ACTION, REJECTION, Triple, call, feedback, finding, outcome, published, verdict
-from screens import DOCUMENT, OLDER, OTHER_DOCUMENT, announced, decided, first_load, loaded, opened
+from screens import DOCUMENT, OLDER, OTHER_DOCUMENT, announced, decided, first_load, got, loaded, opened
 
 from harness.history import Event
 
@@ -179,12 +179,11 @@ def test_a_message_of_the_backend_before_its_commit_is_told() -> None:
 LEFT = {DOCUMENT: "APPROVED", OTHER_DOCUMENT: "PENDING"}
 
 
-def test_what_changed_after_the_commit_is_not_the_backends() -> None:
+def test_what_changed_after_the_commit_may_have_been_changed_by_either() -> None:
     story = (first_load(), opened(), decided(left=LEFT), call(at=1.1), announced(), loaded(documents=BOTH))
-    assert outcomes(*story) == {RECORDED: "kept", NEITHER: "broken"}
-    found = finding(NEITHER, *story)
-    assert found.seen == "APPROVED, which the backend had left PENDING"
-    assert found.pointer == f"/seen/documents/{OTHER_DOCUMENT}"
+    assert outcomes(*story) == {RECORDED: "kept"}
+    without_aura = (first_load(), opened(), decided(left=LEFT), announced(), loaded(documents=BOTH))
+    assert outcomes(*without_aura) == {RECORDED: "kept", NAMED: "broken"}
 
 
 def test_what_the_commit_itself_changed_is_the_backends() -> None:
@@ -202,3 +201,27 @@ def test_an_old_status_that_comes_late_was_changed_by_nobody() -> None:
 def test_a_status_that_was_remembered_and_not_fetched_says_nothing_of_the_backend() -> None:
     remembered = loaded(documents={DOCUMENT: "PENDING"}, paths=("/api/synapse/cases/case-1",))
     assert outcomes(opened(), decided(), announced(), remembered) == {RECORDED: "kept"}
+
+
+def read(*rows: str, at: float) -> Event:
+    """The backend's answer to whoever read the case, with the requests in its history."""
+    history = [{"historyId": number, "requestId": request} for number, request in enumerate(rows)]
+    return got("/api/synapse/cases/case-1", {"data": {"caseId": "case-1", "history": history}}, at=at)
+
+
+def test_a_decision_is_in_the_history_of_the_case_that_is_fetched_for_it() -> None:
+    for rows, found in ((["request-1"], "kept"), ([], "broken"), (["request-9"], "broken")):
+        document = got(f"/api/synapse/documents/{DOCUMENT}", {"data": {}}, at=1.26)
+        story = (opened(), decided(), announced(), read(*rows, at=1.25), document, loaded())
+        assert outcomes(*story)[RECORDED] == found
+
+
+def test_rows_of_history_that_nobody_decided_are_told_where_aura_recorded_the_case() -> None:
+    story = (first_load(), opened(), call(), read("request-1", at=1.5))
+    assert finding(NEITHER, *story).seen == "1 rows where the backend decided 0 times"
+    assert outcome(NEITHER, first_load(), opened(), decided(at=1.0), call(), read("request-1", at=1.5)) == "kept"
+
+
+def test_a_frame_that_says_the_wrong_thing_of_the_first_decision_is_not_one_of_the_second_that_came_early() -> None:
+    first = (decided(approved=False, document=OTHER_DOCUMENT), announced(approved=True, action_type="APPROVE"))
+    assert outcomes(*first, decided(at=2.0), announced(2, at=2.1)) == {RECORDED: "kept"}

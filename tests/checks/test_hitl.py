@@ -372,3 +372,9 @@ def test_an_answer_at_the_very_deadline_may_be_too_late() -> None:
     deadline = 300.6
     assert broken(*ASKED, *timed_out(deadline), answered(at=deadline), END) == set()
     assert broken(*ASKED, answered(at=deadline), *recorded(at=deadline + 0.01), END) == set()
+
+
+def test_a_feedback_line_names_the_decision_and_its_request() -> None:
+    for wrong in ({"approved": False}, {"approved": "true"}, {"request_id": "request-9"}):
+        events = (*ASKED, answered(), feedback(LINE | wrong), message(), END)
+        assert "hitl.feedback" in broken(*events)

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from histories import Triple, broadcast, finding, handled, outcome, published, step, verdict
+from histories import (
+    ACTION,
+    CASE_ACTION,
+    DTO,
+    Triple,
+    broadcast,
+    finding,
+    handled,
+    outcome,
+    published,
+    step,
+    verdict,
+    without,
+)
 from screens import (
     DOCUMENT,
     OLDER,
@@ -13,6 +26,7 @@ from screens import (
     cut,
     decided,
     first_load,
+    got,
     loaded,
     opened,
     restored,
@@ -260,6 +274,30 @@ def test_whoever_fetches_upon_an_id_that_concerns_another_fetches_for_nothing() 
 
 
 @pytest.mark.parametrize(("at", "found"), [(31.0, "kept"), (32.0, "broken")])
-def test_a_refetch_may_take_its_time_but_not_for_ever(at: float, found: str) -> None:
+def test_a_refetch_for_nothing_that_is_known_counts_for_half_a_minute(at: float, found: str) -> None:
     late = loaded(reason="catch-up", at=at)
     assert outcomes(opened(), decided(), announced(), late)[SHOWING] == found
+    assert outcomes(opened(), decided(), announced(), loaded(at=at))[SHOWING] == "kept"
+
+
+def test_what_no_tap_saw_asked_for_was_not_fetched() -> None:
+    story = (opened(), decided(), announced())
+    document, asked = f"/api/synapse/documents/{DOCUMENT}", got(CASE, {"data": {}}, at=1.25)
+    assert finding(SHOWING, *story, asked, loaded()).seen == f"viewer-1 did not fetch {document}"
+    assert outcomes(*story, asked, got(document, {"data": {}}, at=1.26), loaded()) == {SHOWING: "kept"}
+
+
+@pytest.mark.parametrize("tenant", [None, 0])
+def test_a_notification_without_a_tenant_is_for_any(tenant: int | None) -> None:
+    dto = {**DTO, "channel": CASE_ACTION, "payload": ACTION}
+    frame = broadcast(dto | {"tenantId": tenant}) if tenant is not None else broadcast(without(dto, "tenantId"))
+    assert outcomes(opened(), frame, loaded()) == {SHOWING: "kept"}
+
+
+def test_whoever_asked_and_was_told_of_nothing_has_nothing_to_catch_up_with() -> None:
+    back = (first_load(), opened(), cut(), decided(), announced(), restored())
+    nothing = got("/api/synapse/actions/recent", {"data": []}, at=5.95)
+    listed = got("/api/synapse/actions/recent", {"data": [{"caseId": "case-1"}]}, at=5.95)
+    end = step("finished", at=9.0)
+    assert outcome(CATCH_UP, *back, nothing, end) == "unproven"
+    assert outcome(CATCH_UP, *back, listed, end) == "broken"

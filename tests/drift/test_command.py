@@ -144,6 +144,7 @@ def test_the_list_tells_what_each_must_break(capsys: Output) -> None:
         ("serve --drift workbench.every-case", "workbench would have to be served"),
         ("serve --seats aura --drift synapse.stored-twice", "aura was asked for"),
         ("serve --seats aura --drift aura.writes-case-status", "synapse would have to be served"),
+        ("serve --drift synapse.told-before-commit", "no gate on a live system can see action.recorded-first"),
     ],
 )
 def test_what_cannot_be_is_wrong_usage(line: str, told: str, capsys: Output) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from harness.aura.settings import Settings
 from harness.cli import main
+from harness.drift.catalogue import named
 from serve.processes import served
 
 
@@ -26,3 +27,10 @@ def test_a_served_synapse_drifts_too(capsys: pytest.CaptureFixture[str]) -> None
         assert main(["gate", "--synapse", running.url, "--redis", running.redis_url]) == 1
     out = capsys.readouterr().out
     assert "mapping.occurred-at must" in out
+
+
+def test_what_a_gate_has_to_be_given_is_said_with_the_drift() -> None:
+    with served("--drift", "aura.timeout-early", "--quiet") as running:
+        told = running.lines.index("drift      aura.timeout-early: " + named("aura.timeout-early").confession)
+        expected = "a gate on this aura with --hitl-timeout and [triggers.hitl] should find hitl.deadline broken"
+        assert running.lines[told + 1].strip() == expected

@@ -132,9 +132,9 @@ def test_nobody_else_sees_half_of_a_decision(tmp_path: Path) -> None:
         seen.append((history, other.execute("SELECT max(status_code) FROM fi_doc_header").fetchone()[0]))
         return 0
 
-    cases._database.create_function("look", 0, look)
-    cases._database.execute("CREATE TEMP TRIGGER a AFTER INSERT ON main.case_action_history BEGIN SELECT look(); END")
-    cases._database.execute("CREATE TEMP TRIGGER b AFTER UPDATE ON main.fi_doc_header BEGIN SELECT look(); END")
+    cases.database.create_function("look", 0, look)
+    cases.database.execute("CREATE TEMP TRIGGER a AFTER INSERT ON main.case_action_history BEGIN SELECT look(); END")
+    cases.database.execute("CREATE TEMP TRIGGER b AFTER UPDATE ON main.fi_doc_header BEGIN SELECT look(); END")
     cases.decide(DECISION, NOW)
     look()
     assert seen == [(0, "OPEN")] * 3 + [(1, "APPROVED")]

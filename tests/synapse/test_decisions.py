@@ -74,7 +74,7 @@ def test_what_follows_sees_the_decision_committed(verb: str, tmp_path: Path) -> 
 
 def test_a_write_that_fails_is_followed_by_nothing() -> None:
     backend = Backend(Settings(action_follow_up="both", action_publish_completed=True))
-    backend.cases._database.execute(
+    backend.cases.database.execute(
         "CREATE TRIGGER broken AFTER UPDATE ON cases BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
     )
     for response in (backend.approve(request_id="req-1"), backend.answer("approve")):

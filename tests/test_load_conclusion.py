@@ -1,0 +1,120 @@
+"""What a run comes to: its exit code, what is said of it, and its files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from harness.agreement import Agreement
+from harness.history import load
+from harness.ledger import DELIVERY, Account, Gap, Hop, Result
+from harness.load import options
+from harness.load.conclusion import conclude, write
+from harness.load.options import Options
+from harness.load.recording import Parts
+from harness.load.session import measured
+from harness.load.thresholds import Measured
+
+ALERT = "workbench:alert"
+HOPS = {DELIVERY: Measured(p95=0.01, rate=10.0, count=100)}
+
+
+def result(lost: int = 0, in_gap: int = 0, malformed: int = 0, drained: bool = True) -> Result:
+    reached = 100 - lost - in_gap
+    delivery = Hop(reached=reached, lost=lost, in_gap=in_gap)
+    account = Account(sent=100, accepted=100, mapped=reached - malformed, malformed=malformed, delivery=delivery)
+    gaps = (Gap(DELIVERY, "it was cut", 1.0, 3.0, lost=in_gap),) if in_gap else ()
+    return Result("l1", (0,), {ALERT: account}, gaps=gaps, seconds=10.0, drained=drained)
+
+
+def asked(*arguments: str) -> Options:
+    parser = argparse.ArgumentParser()
+    options.add(parser)
+    return options.read(parser.parse_args(arguments))
+
+
+def test_a_run_without_a_fault_is_0() -> None:
+    found = conclude(result(), {}, asked("--max-p95", "Redis delivery=10ms", "--min-rate", "10"), HOPS)
+    assert found.exit_code == 0
+    assert found.text.endswith("\nnothing lost, nothing malformed: every threshold is kept")
+
+
+def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
+    found = conclude(result(in_gap=7), {}, asked(), HOPS)
+    assert found.exit_code == 0
+    assert "nothing lost but 7 in gaps" in found.text
+    assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in found.text
+
+
+@pytest.mark.parametrize(
+    ("came", "missing", "arguments", "fault"),
+    [
+        (result(lost=1), {}, (), "1 lost, at most 0 may be"),
+        (result(lost=3), {}, ("--max-lost", "2"), "3 lost, at most 2 may be"),
+        (result(malformed=1), {}, (), "1 malformed, none may be"),
+        (result(drained=False), {}, (), "messages still came when the drain was given up"),
+        (result(), {"w": "it is gone"}, (), "the part of worker w is missing: it is gone"),
+        (result(), {}, ("--max-p95", "Redis delivery=9ms"), "Redis delivery: p95 10 ms, at most 9 ms was expected"),
+        (result(), {}, ("--min-rate", "11"), "accepted: 10.0 a second, at least 11 was expected"),
+    ],
+)
+def test_each_fault_is_told_and_is_1(
+    came: Result, missing: dict[str, str], arguments: tuple[str, ...], fault: str
+) -> None:
+    found = conclude(came, missing, asked(*arguments), HOPS)
+    assert found.exit_code == 1
+    assert f"\nfault {fault}" in found.text
+    assert "every threshold is kept" not in found.text
+
+
+def test_as_many_may_be_lost_as_was_said() -> None:
+    assert conclude(result(lost=2), {}, asked("--max-lost", "2"), HOPS).exit_code == 0
+
+
+def test_the_files_that_were_asked_for_are_written(tmp_path: Path, agreed: Agreement) -> None:
+    ledger, history = tmp_path / "ledger.json", tmp_path / "history.jsonl"
+    read = asked("--ledger", str(ledger), "--history", str(history))
+    came = result(in_gap=7)
+    run = {
+        "harness": "0",
+        "agreement": agreed.version,
+        "seats": {},
+        "reach": [],
+        "redis": "",
+        "seed": 1,
+        "tolerance": 0,
+        "command": [],
+    }
+    parts = Parts()
+    write(came, conclude(came, {}, read, HOPS), parts, read, run, datetime(2026, 1, 1, tzinfo=UTC))
+    told = json.loads(ledger.read_text(encoding="utf-8"))
+    assert (told["lost"], told["rate"], told["exit_code"]) == (0, 10.0, 0)
+    recorded = load(history)
+    assert recorded.complete
+    assert [event.data["lost"] for event in recorded.of("step") if event.data["do"] == "left-out"] == [7]
+
+
+class Entry:
+    """Of locust's statistics, as far as they are read."""
+
+    total_rps = 20.0
+
+    def __init__(self, requests: int, without_time: int) -> None:
+        self.num_requests, self.num_none_requests = requests, without_time
+
+    def get_response_time_percentile(self, percent: float) -> int:
+        assert percent == 0.95
+        return 30
+
+
+class Stats:
+    def __init__(self) -> None:
+        self.entries = {(DELIVERY, "REDIS"): Entry(10, 4)}
+
+
+def test_locusts_figures_are_seconds_and_count_what_has_a_time() -> None:
+    assert measured(Stats()) == {DELIVERY: Measured(p95=0.03, rate=20.0, count=6)}
