@@ -136,12 +136,14 @@ DEVIATIONS = (
         "An outcome is about the case, so the line names no document.",
         "hitl.feedback",
         outcomes(lambda: _with(doc_key=None)),
+        also="http.logged",
     ),
     _of(
         "approvals-twice",
         "Both the stream and the signal handler record an answer.",
         "hitl.approve-recorded hitl.reject-recorded hitl.feedback",
         _on_answer(lambda action: (action, action)),
+        also="http.logged publish.once",
     ),
     _of(
         "rejections-dropped",
@@ -154,18 +156,21 @@ DEVIATIONS = (
         "Any answer is an approval; `type` was not looked at.",
         "hitl.reject-recorded",
         _on_answer(_with(approved=True)),
+        also="hitl.other-session hitl.other-request",
     ),
     _of(
         "executor-of-another-request",
         "The executor is taken from the request before.",
         "hitl.approve-recorded hitl.reject-recorded hitl.feedback publish.echo",
         _remembered("executor_id"),
+        also="http.logged",
     ),
     _of(
         "case-of-another-request",
         "The context is a default argument, and so the same for all.",
         "hitl.feedback",
         _remembered("case_id"),
+        also="http.logged publish.echo hitl.approve-recorded hitl.reject-recorded",
     ),
     _of(
         "timeout-early",
@@ -174,7 +179,11 @@ DEVIATIONS = (
         patience(0.7),
     ),
     _of(
-        "timeout-late", "The timer is set to 1.6 times the timeout, as people are slow.", "hitl.deadline", patience(1.6)
+        "timeout-late",
+        "The timer is set to 1.6 times the timeout, as people are slow.",
+        "hitl.deadline",
+        patience(1.6),
+        also="hitl.timeout-recorded hitl.feedback",
     ),
     _of(
         "timeout-twice",
@@ -219,5 +228,6 @@ DEVIATIONS = (
         "The session id is in the key of the other record.",
         "hitl.request-stored",
         _stored_as(lambda request: {name: value for name, value in request.items() if name != "sessionId"}),
+        also="http.refused-not-logged publish.none-when-refused publish.echo publish.agree delivery.nothing-invented",
     ),
 )

@@ -217,6 +217,7 @@ DEVIATIONS = (
         "I return the model itself; the envelope was boilerplate.",
         "http.accepted",
         accepted_as(lambda envelope: envelope["data"]),
+        also="http.data",
     ),
     _of("ok-is-text", "All values of data are strings now.", "http.data", _in_data(ok="true", logged="true")),
     _of(
@@ -224,6 +225,7 @@ DEVIATIONS = (
         "The metrics call after the publish fails.",
         "http.accepted http.optional-fields",
         answering(lambda answered: Answered.of(500, {"detail": "metrics"}) if answered.status == 200 else answered),
+        also="http.gateway-tenant",
     ),
     # Who may call
     _of(
@@ -255,6 +257,7 @@ DEVIATIONS = (
         "The header is for routing; we take the token's tenant.",
         "http.tenant-refused",
         asking(_own_tenant),
+        also="http.precedence",
     ),
     _of(
         "gateway-fills-in-the-tenant",
@@ -263,14 +266,26 @@ DEVIATIONS = (
         asking(_some_tenant),
     ),
     # How it refuses
-    _of("401-is-403", "Whoever has no valid token is forbidden.", "http.status-401", _status(401, 403)),
+    _of(
+        "401-is-403",
+        "Whoever has no valid token is forbidden.",
+        "http.status-401",
+        _status(401, 403),
+        also="http.precedence",
+    ),
     _of(
         "401-without-challenge",
         "Browsers showed a login box because of WWW-Authenticate.",
         "http.status-401",
         refused_as(401, _without_header("www-authenticate")),
     ),
-    _of("403-is-404", "Another tenant must not learn that there is anything.", "http.status-403", _status(403, 404)),
+    _of(
+        "403-is-404",
+        "Another tenant must not learn that there is anything.",
+        "http.status-403",
+        _status(403, 404),
+        also="http.precedence",
+    ),
     _of(
         "405-without-allow",
         "The new router forgets Allow.",
@@ -285,6 +300,7 @@ DEVIATIONS = (
         "Clients retry upon an error, so it is 200 and the detail says what is wrong.",
         "http.missing-field-refused http.token-refused http.tenant-refused",
         answering(lambda answered: replace(answered, status=200)),
+        also="http.logged http.json-types http.status-405 http.gateway-tenant publish.once",
     ),
     _of(
         "body-before-token", "The model is parsed before the dependencies run.", "http.precedence", asking(_body_first)
@@ -298,7 +314,13 @@ DEVIATIONS = (
         "http.missing-field-refused",
         _corrected(lambda body: {"approved": True, **body}),
     ),
-    _of("comment-required", "A decision without a reason is none.", "http.optional-fields", _required("comment")),
+    _of(
+        "comment-required",
+        "A decision without a reason is none.",
+        "http.optional-fields",
+        _required("comment"),
+        also="http.accepted http.gateway-tenant",
+    ),
     # What a refused call leaves behind
     _of(
         "refused-is-logged",
@@ -311,5 +333,6 @@ DEVIATIONS = (
         "The workbench wants to know of failed tries as well.",
         "publish.none-when-refused",
         handled_by(TellsRefused),
+        also="publish.agree publish.event-fields",
     ),
 )

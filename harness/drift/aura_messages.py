@@ -21,6 +21,11 @@ from harness.seats import Parts, Settings
 _of = partial(Deviation.of, "aura")
 
 ALERT, RAG_STATUS, CASE_ACTION = "workbench:alert", "workbench:rag:status", "workbench:case:action"
+UNCLAIMED = (
+    "publish.once publish.none-when-refused publish.after-feedback "
+    "hitl.approve-recorded hitl.reject-recorded hitl.deadline delivery.nothing-invented"
+)
+"""What a message may break that nobody can tell whose it is: one is missing, and there is one too many elsewhere."""
 SEOUL = timezone(timedelta(hours=9))
 
 
@@ -290,6 +295,7 @@ FIELDS = (
         "Event fields stand under data, like in the answers.",
         "publish.event-fields publish.echo publish.agree",
         payload(_nested),
+        also=UNCLAIMED,
     ),
     _of(
         "approved-is-text",
@@ -304,7 +310,13 @@ FIELDS = (
         "publish.agree",
         _changed("status_code", lambda it: "APPROVED"),
     ),
-    _of("everything-approved", "A rejection is told as an approval.", "publish.agree", aura(publishers=AlwaysApproved)),
+    _of(
+        "everything-approved",
+        "A rejection is told as an approval.",
+        "publish.agree",
+        aura(publishers=AlwaysApproved),
+        also="hitl.reject-recorded hitl.timeout-recorded hitl.feedback",
+    ),
     _of(
         "category-in-lower-case", "Categories are lower case.", "publish.common-fields", _changed("category", str.lower)
     ),
@@ -339,6 +351,7 @@ FIELDS = (
         "The id was bound when the function was made.",
         "publish.echo",
         _changed("case_id", lambda it: "CASE-0"),
+        also="hitl.approve-recorded hitl.reject-recorded",
     ),
     _of(
         "database-fields-deep",
@@ -354,6 +367,7 @@ BYTES = (
         "I gave text to a client that encodes by itself.",
         "publish.utf8-json",
         bytes_of(lambda told: json.dumps(encoded(told).decode(), ensure_ascii=False).encode()),
+        also=UNCLAIMED,
     ),
     _of(
         "ascii-escapes",
@@ -372,24 +386,28 @@ BYTES = (
         "Java strings are UTF-16.",
         "publish.utf8-json",
         bytes_of(lambda told: encoded(told).decode().encode("utf-16")),
+        also=UNCLAIMED,
     ),
     _of(
         "byte-order-mark",
         "utf-8-sig opens in Excel.",
         "publish.utf8-json",
         bytes_of(lambda told: b"\xef\xbb\xbf" + encoded(told)),
+        also=UNCLAIMED,
     ),
     _of(
         "cp949",
         "The terminal of the batch server is cp949.",
         "publish.utf8-json",
         bytes_of(lambda told: encoded(told).decode().encode("cp949", "replace")),
+        also=UNCLAIMED,
     ),
     _of(
         "latin-1",
         "The socket is opened with latin-1, and what does not fit becomes a question mark.",
         "publish.message-text publish.echo",
         bytes_of(lambda told: encoded(told).decode().encode("latin-1", "replace")),
+        also="hitl.approve-recorded",
     ),
 )
 
@@ -440,6 +458,7 @@ CHANNELS = (
         "publish.once publish.channel-category",
         None,
         _moved(case_action_redis_channel="workbench:actions"),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
     ),
     _of(
         "rag-on-the-alert-channel",
@@ -459,6 +478,7 @@ CHANNELS = (
         "Actions go to both names until everybody has moved.",
         "publish.channel-category",
         _on(lambda channel: (channel, "workbench:actions") if channel == CASE_ACTION else (channel,)),
+        also="publish.once publish.after-feedback",
     ),
 )
 
@@ -473,40 +493,74 @@ OCCASIONS = (
         aura(publishers=RagOnFailure),
     ),
     _of("rag-of-nothing-untold", "No chunks, no news.", "publish.rag-success", aura(publishers=RagOfNothing)),
-    _of("rejections-untold", "Only approvals change anything.", "publish.once", aura(publishers=Approvals)),
-    _of("told-twice", "A retry decorator, around what had worked.", "publish.once", aura(publishers=Twice)),
+    _of(
+        "rejections-untold",
+        "Only approvals change anything.",
+        "publish.once",
+        aura(publishers=Approvals),
+        also="hitl.reject-recorded hitl.timeout-recorded",
+    ),
+    _of(
+        "told-twice",
+        "A retry decorator, around what had worked.",
+        "publish.once",
+        aura(publishers=Twice),
+        also="publish.after-feedback hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
     _of(
         "alert-as-health-check",
         "A test alert after each action shows that Redis is there.",
         "delivery.nothing-invented",
         aura(publishers=TestsItself),
     ),
-    _of("not-awaited", "I forgot await.", "publish.once", aura(actions=NotAwaited)),
-    _of("feedback-last", "Publish first, the log can wait.", "publish.after-feedback", aura(actions=FeedbackLast)),
+    _of(
+        "not-awaited",
+        "I forgot await.",
+        "publish.once",
+        aura(actions=NotAwaited),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
+    _of(
+        "feedback-last",
+        "Publish first, the log can wait.",
+        "publish.after-feedback",
+        aura(actions=FeedbackLast),
+        also="hitl.feedback",
+    ),
     _of(
         "once-per-request",
         "A request_id that was told before is not told again.",
         "publish.once",
         _remembering(_once_per_request),
+        also="hitl.approve-recorded",
     ),
-    _of("last-action-shared", "The action is kept in a module variable.", "publish.once", _remembering(_last_one)),
+    _of(
+        "last-action-shared",
+        "The action is kept in a module variable.",
+        "publish.once",
+        _remembering(_last_one),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
     _of(
         "executor-left-over",
         "The executor is cached for a request too long.",
         "publish.echo",
         _remembering(_executor_before),
+        also="hitl.approve-recorded hitl.reject-recorded",
     ),
     _of(
         "feedback-lost-now-and-then",
         "Errors of the log are swallowed; it is only a log.",
         "http.logged",
         feedback(_every_tenth_fails),
+        also="hitl.feedback",
     ),
     _of(
         "comment-not-logged",
         "Comments are personal data.",
         "http.logged",
         logged_as(lambda line: line | {"comment": ""}),
+        also="hitl.timeout-recorded",
     ),
 )
 

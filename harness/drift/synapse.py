@@ -325,8 +325,15 @@ DEVIATIONS = (
         "case_action_completed is from the old document.",
         "subscriber.older-shape",
         only(lambda channel, wire: not _is_older(wire)),
+        also="subscriber.channels",
     ),
-    _of("unknown-fields-rejected", "FAIL_ON_UNKNOWN_PROPERTIES is on.", "delivery.nothing-lost", only(_is_known)),
+    _of(
+        "unknown-fields-rejected",
+        "FAIL_ON_UNKNOWN_PROPERTIES is on.",
+        "delivery.nothing-lost",
+        only(_is_known),
+        also="subscriber.channels subscriber.older-shape",
+    ),
     _of(
         "large-messages-dropped",
         "What does not fit the buffer is dropped.",
@@ -356,14 +363,14 @@ DEVIATIONS = (
     ),
     _of("copies-ignored", "The same bytes within a run are a duplicate.", "delivery.duplicates", listening(_once_each)),
     # What it becomes
-    _of("type-of-type", "type is mapped from type.", "mapping.type", remapped(_type_of_type)),
+    _of("type-of-type", "type is mapped from type.", "mapping.type", remapped(_type_of_type), also="mapping.deployed"),
     _of(
         "types-are-an-enum",
         "A category that the enum has not is GENERIC.",
         "mapping.type",
         _text("type", lambda it: it if it in CATEGORIES else "GENERIC"),
     ),
-    _of("time-of-receipt", "occurredAt is now().", "mapping.occurred-at", mapping(_received)),
+    _of("time-of-receipt", "occurredAt is now().", "mapping.occurred-at", mapping(_received), also="mapping.deployed"),
     _of(
         "offset-dropped",
         "LocalDateTime is parsed from the first characters.",
@@ -377,10 +384,34 @@ DEVIATIONS = (
         "mapping.content",
         remapped(_empty_falls_back),
     ),
-    _of("content-cut", "The column holds 100 characters.", "mapping.content", _text("content", lambda it: it[:100])),
-    _of("null-is-text", "String.valueOf(null) is the text null.", "mapping.deployed", remapped(_null_is_text)),
-    _of("no-fallback", "Without a message the content is empty.", "mapping.fallback", remapped(_nothing_said)),
-    _of("no-title", "A title is made by the front end.", "mapping.fallback", _text("title", lambda it: "")),
+    _of(
+        "content-cut",
+        "The column holds 100 characters.",
+        "mapping.content",
+        _text("content", lambda it: it[:100]),
+        also="mapping.deployed",
+    ),
+    _of(
+        "null-is-text",
+        "String.valueOf(null) is the text null.",
+        "mapping.deployed",
+        remapped(_null_is_text),
+        also="mapping.rag-content",
+    ),
+    _of(
+        "no-fallback",
+        "Without a message the content is empty.",
+        "mapping.fallback",
+        remapped(_nothing_said),
+        also="mapping.rag-content",
+    ),
+    _of(
+        "no-title",
+        "A title is made by the front end.",
+        "mapping.fallback",
+        _text("title", lambda it: ""),
+        also="mapping.deployed",
+    ),
     _of(
         "fallback-of-the-wrong-channel",
         "The switch falls through.",
@@ -392,8 +423,15 @@ DEVIATIONS = (
         "The fallback says that RAG is done, not of what.",
         "mapping.rag-content",
         remapped(_document_unnamed),
+        also="mapping.deployed",
     ),
-    _of("doc-id-unknown", "Only rag_document_id is read.", "mapping.rag-content", remapped(_doc_id_unknown)),
+    _of(
+        "doc-id-unknown",
+        "Only rag_document_id is read.",
+        "mapping.rag-content",
+        remapped(_doc_id_unknown),
+        also="mapping.deployed",
+    ),
     _of(
         "tenant-ignored", "tenant_id is always 0.", "mapping.deployed", remapped(lambda dto: replace(dto, tenant_id=0))
     ),
@@ -414,7 +452,7 @@ DEVIATIONS = (
         "told-before-stored", "The screen is told first, for speed.", "subscriber.stored-first", listening(_tells_first)
     ),
     _of("stored-twice", "save() in the listener and in the service.", "subscriber.stored", _saves(2)),
-    _of("not-stored", "Notifications are transient.", "subscriber.stored", _saves(0)),
+    _of("not-stored", "Notifications are transient.", "subscriber.stored", _saves(0), also="action.recorded-first"),
     _of(
         "told-twice",
         "Case actions are sent by the listener and by the service.",

@@ -128,7 +128,13 @@ DEVIATIONS = (
     _of("every-case", "Any case action reloads the screen.", "refetch.others", _seen_by(EveryCase)),
     _of("any-tenant", "The case id is enough; tenants have their own.", "refetch.others", _seen_by(AnyTenant)),
     _of("no-case", "The screen reloads when somebody clicks.", "refetch.showing", _seen_by(Nothing)),
-    _of("unknown-tenant-ignored", "Tenant 0 is not mine.", "refetch.showing", _seen_by(NoUnknownTenant)),
+    _of(
+        "unknown-tenant-ignored",
+        "Tenant 0 is not mine.",
+        "refetch.showing",
+        _seen_by(NoUnknownTenant),
+        also="refetch.catch-up",
+    ),
     _of("approvals-only", "A rejection changes nothing on the screen.", "refetch.showing", _seen_by(ApprovalsOnly)),
     _of(
         "case-without-documents", "Case detail is fetched, documents are cached.", "refetch.showing", _seen_by(CaseOnly)
