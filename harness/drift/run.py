@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -77,19 +77,21 @@ def run(agreement: Agreement, scenarios: Sequence[Scenario], task: Task) -> Seen
     )
 
 
-def run_all(contracts: Path | None, tasks: Sequence[Task], jobs: int) -> Iterator[Seen]:
+def run_all(contracts: Path | None, tasks: Sequence[Task], jobs: int) -> Generator[Seen, None, None]:
     """In the order of the tasks, each as soon as it and those before it are done. Upon Ctrl-C the processes end; where
     one of them dies, what they all had not come to is a crash."""
     # Forked from a process that runs threads, a child may hang; spawned, it is the same on every platform.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(tasks)) or 1, context, _begin)
+    with _not_interrupted():
+        due = [pool.submit(_work, contracts, task) for task in tasks]
     try:
-        with _not_interrupted():
-            due = [pool.submit(_work, contracts, task) for task in tasks]
         for task, future in zip(tasks, due, strict=True):
             yield _came_of(task, future)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for future in due:  # shutdown forgets to, once nobody holds the pool
+            future.cancel()
+        pool.shutdown(wait=False)
 
 
 @contextmanager

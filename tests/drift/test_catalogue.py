@@ -48,7 +48,7 @@ def test_no_two_confess_the_same() -> None:
 def test_a_deviation_leaves_the_other_seats_as_they_are() -> None:
     elsewhere = {each.id for each in CATALOGUE.values() if each.seats != (each.seat,)}
     # Whoever writes into the backend's rows has to reach them.
-    assert elsewhere == {"aura.writes-document-status", "aura.writes-case-status"}
+    assert elsewhere == {"aura.writes-document-status", "aura.writes-case-status", "aura.writes-history"}
 
 
 def test_what_is_asked_for_by_id_and_by_seat_comes_in_the_order_of_the_catalogue() -> None:

@@ -109,6 +109,16 @@ def test_processes_ignore_an_interrupt_from_their_birth() -> None:
     assert (seen.crash, "publish.utf8-json" in seen.broken) == ("", True)
 
 
+def test_whoever_wants_no_more_waits_for_what_is_running_only() -> None:
+    others = multiprocessing.active_children()
+    coming = run_all(None, [Task("aura.utf-16", seed) for seed in range(100)], 1)
+    next(coming)
+    (process,) = (each for each in multiprocessing.active_children() if each not in others)
+    coming.close()
+    process.join(30)
+    assert process.exitcode == 0
+
+
 def interrupt_all() -> None:
     for process in multiprocessing.active_children():
         assert process.pid is not None
