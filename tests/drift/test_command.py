@@ -103,7 +103,9 @@ def refused(path: Path, *_: object) -> None:
 def test_steady_runs_are_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     told_of(monkeypatch, Seen(Task("", 5), 1.0), Seen(Task("", 6), 1.0))
     assert main(["drift", "--steady", "2", "--seed", "5"]) == 0
-    told = "2 of 2 runs without deviation (seeds 5 to 6): nothing broken, nothing in reach unproven\n"
+    told = (
+        "2 of 2 runs without deviation (seeds 5 to 6): nothing broken, nothing in reach unproven, every scenario kept\n"
+    )
     assert capsys.readouterr().out == told
 
 
