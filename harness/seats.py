@@ -101,7 +101,7 @@ class Parts:
 
     aura: AuraParts = AURA_AS_DEPLOYED
     synapse: SynapseParts = SYNAPSE_AS_DEPLOYED
-    viewer: Callable[..., Viewer] = Viewer
+    viewer: type[Viewer] = Viewer
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,21 @@ class Approvals:
     async def ask(self, request: ApprovalRequest) -> asyncio.Task[Action | None]:
         """Returns when Aura listens for the answer. The task ends when what came of it is recorded, and tells it: None
         where nothing could be recorded."""
-        await self._store(request)
-        listening = await self._redis.listen(channel_of(request.session_id))
+        await self.store(request)
+        return self.wait(request, await self.listen(request))
+
+    async def store(self, request: ApprovalRequest) -> None:
+        ids = {"requestId": request.request_id, "sessionId": request.session_id}
+        who = {"userId": request.user_id, "tenantId": request.tenant_id, "createdAt": self._clock.now().isoformat()}
+        what = {"actionType": request.action_type, "context": dict(request.context), "status": "pending"}
+        await self._redis.store(key_of(request.request_id), _json({**ids, **what, **who}), REQUEST_SECONDS)
+        await self._redis.store(f"hitl:session:{request.session_id}", _json({**ids, **who}), SESSION_SECONDS)
+
+    async def listen(self, request: ApprovalRequest) -> Listening:
+        return await self._redis.listen(channel_of(request.session_id))
+
+    def wait(self, request: ApprovalRequest, listening: Listening) -> asyncio.Task[Action | None]:
+        """From now on until the deadline; what was listened with is closed then."""
         deadline = asyncio.get_running_loop().time() + self._timeout
         task = asyncio.create_task(self._outcome(request, listening, deadline), name=f"hitl {request.request_id}")
         self._waiting.add(task)
@@ -85,13 +98,6 @@ class Approvals:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-
-    async def _store(self, request: ApprovalRequest) -> None:
-        ids = {"requestId": request.request_id, "sessionId": request.session_id}
-        who = {"userId": request.user_id, "tenantId": request.tenant_id, "createdAt": self._clock.now().isoformat()}
-        what = {"actionType": request.action_type, "context": dict(request.context), "status": "pending"}
-        await self._redis.store(key_of(request.request_id), _json({**ids, **what, **who}), REQUEST_SECONDS)
-        await self._redis.store(f"hitl:session:{request.session_id}", _json({**ids, **who}), SESSION_SECONDS)
 
     async def _outcome(self, request: ApprovalRequest, listening: Listening, deadline: float) -> Action | None:
         signal = await self._signal(request, listening, deadline)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.commands.judging import load_agreement
+from harness.commands.judging import load_agreement, must_differ
 from harness.commands.options import command_parser, positive, writable
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.agreement import Agreement
     from harness.drift.deviation import Deviation
     from harness.drift.matrix import Matrix
     from harness.drift.run import Seen, Task
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 SEATS = ("aura", "synapse", "workbench")
 PICTURES = (".html", ".svg")
 EXIT_CODES = """exit codes:
-  0  every deviation is caught, and no other team is accused
-  1  a deviation survives, or breaks a clause of another seat; with --steady: something is broken or unproven
+  0  every deviation is caught, and nothing else is told of
+  1  a deviation survives, breaks a clause of another seat, or one of its own that it has nothing to do with;
+     with --steady: something is broken or unproven, or a scenario is not kept
   2  wrong usage, or the agreement does not load
   4  it could not work: an interruption, a crash of the harness
 """
@@ -48,7 +50,8 @@ def add(commands: object) -> None:
         "--steady",
         type=positive,
         metavar="N",
-        help="instead, N runs without any deviation, with as many seeds: nothing may be broken or unproven",
+        help="instead, N runs without any deviation, with as many seeds: nothing may be broken or unproven, and every "
+        "scenario is kept",
     )
 
 
@@ -56,25 +59,53 @@ def run(arguments: argparse.Namespace) -> int:
     from harness.drift.catalogue import chosen
 
     agreement = load_agreement(arguments)
+    _must_fit(arguments)
     if arguments.steady:
         return _steady(arguments)
     deviations = chosen(arguments.only, arguments.seat)
     if not deviations:
         raise UsageError(f"no deviation of {' or '.join(arguments.seat)} is among {', '.join(arguments.only)}")
-    if arguments.list:
-        return _list(deviations)
-    from harness.drift.matrix import matrix
+    return _list(deviations) if arguments.list else _tried(arguments, agreement, deviations)
+
+
+def _must_fit(arguments: argparse.Namespace) -> None:
+    if arguments.steady and (arguments.only or arguments.seat or arguments.matrix or arguments.json or arguments.list):
+        raise UsageError("--steady runs without deviations; leave out --only, --seat, --list, --matrix and --json")
+    if arguments.list and (arguments.matrix or arguments.json):
+        raise UsageError("--list runs nothing that --matrix and --json could write; leave them out")
+    must_differ(arguments)
+
+
+def _tried(arguments: argparse.Namespace, agreement: Agreement, deviations: Sequence[Deviation]) -> int:
+    from harness.drift.catalogue import CATALOGUE
+    from harness.drift.matrix import matrix, must_know
     from harness.drift.run import Task
 
+    must_know(agreement.clauses, deviations)
+    files = [path for path in (arguments.matrix, arguments.json) if path is not None]
+    for path in files:
+        _must_open(path)
     tasks = [Task(each.id, arguments.seed) for each in deviations]
     seen, interrupted = _seen(arguments, "deviations", tasks)
-    pairs = list(zip(deviations, seen, strict=False))
-    found = matrix(agreement.clauses, pairs, whole=not (arguments.only or arguments.seat or interrupted))
-    _present(arguments, found)
+    whole = len(seen) == len(CATALOGUE) and not any(each.crash for each in seen)
+    found = matrix(agreement.clauses, list(zip(deviations, seen, strict=not interrupted)), whole=whole)
+    if seen:
+        _present(found)
     if interrupted:
-        print(f"aura-harness: interrupted; {len(seen)} of {len(tasks)} deviations were run", file=sys.stderr)
+        unwritten = "".join(f"; {path} is not written" for path in files)
+        told = f"interrupted; {len(seen)} of {len(tasks)} deviations were run{unwritten}"
+        print(f"aura-harness: {told}", file=sys.stderr)
         return HarnessError.exit_code
+    _write(arguments, found)
     return found.exit_code
+
+
+def _must_open(path: Path) -> None:
+    """A file that cannot be written is found before the runs. What is in it stays until they are done."""
+    there = path.exists()
+    path.open("a").close()
+    if not there:
+        path.unlink()
 
 
 def _list(deviations: Sequence[Deviation]) -> int:
@@ -109,13 +140,18 @@ def _seen(arguments: argparse.Namespace, what: str, tasks: Sequence[Task]) -> tu
     return seen, False
 
 
-def _present(arguments: argparse.Namespace, found: Matrix) -> None:
+def _present(found: Matrix) -> None:
     from harness.report import matrix as report
     from harness.report import terminal
 
     console = terminal.console()
     terminal.show(console, report.listed(found, console.width))
     terminal.show(console, report.summary(found), on_one_line=True)
+
+
+def _write(arguments: argparse.Namespace, found: Matrix) -> None:
+    from harness.report import matrix as report
+
     if arguments.matrix:
         draw: Callable[[Matrix], str] = report.picture if arguments.matrix.suffix == ".svg" else report.page
         arguments.matrix.write_text(draw(found), encoding="utf-8")
@@ -127,8 +163,6 @@ def _steady(arguments: argparse.Namespace) -> int:
     from harness.drift.run import Task
     from harness.report import terminal
 
-    if arguments.only or arguments.seat or arguments.matrix or arguments.json or arguments.list:
-        raise UsageError("--steady runs without deviations; leave out --only, --seat, --list, --matrix and --json")
     tasks = [Task("", arguments.seed + index) for index in range(arguments.steady)]
     seen, interrupted = _seen(arguments, "seeds", tasks)
     wrong = [line for each in seen for line in _alarms(each)]
@@ -136,7 +170,8 @@ def _steady(arguments: argparse.Namespace) -> int:
         terminal.show(terminal.console(), line, on_one_line=True)
     last = arguments.seed + len(seen) - 1
     seeds = f"seeds {arguments.seed} to {last}" if len(seen) > 1 else f"seed {arguments.seed}" if seen else "no seed"
-    told = f"{len(wrong)} false alarms" if wrong else "nothing broken, nothing in reach unproven"
+    alarms = "1 false alarm" if len(wrong) == 1 else f"{len(wrong)} false alarms"
+    told = alarms if wrong else "nothing broken, nothing in reach unproven, every scenario kept"
     print(f"{len(seen)} of {len(tasks)} runs without deviation ({seeds}): {told}")
     return HarnessError.exit_code if interrupted else 1 if wrong else 0
 
@@ -144,9 +179,9 @@ def _steady(arguments: argparse.Namespace) -> int:
 def _alarms(seen: Seen) -> Iterator[str]:
     if seen.crash:
         yield f"seed {seen.task.seed}  crashed  {seen.crash}"
-    for outcome, found in (("broken", seen.broken), ("unproven", seen.unproven)):
-        for clause, why in found.items():
-            yield f"seed {seen.task.seed}  {outcome}  {clause}  {why}"
+    for outcome, found in (("broken", seen.broken), ("unproven", seen.unproven), ("not kept", seen.stories)):
+        for what, why in found.items():
+            yield f"seed {seen.task.seed}  {outcome}  {what}  {why}"
 
 
 def _picture(text: str) -> Path:

@@ -35,8 +35,8 @@ def load_agreement(arguments: argparse.Namespace) -> Agreement:
 
 
 def must_differ(arguments: argparse.Namespace) -> None:
-    files = [path.resolve() for _, path in arguments.report]
-    others = (getattr(arguments, name, None) for name in ("history", "timeline_to"))
+    files = [path.resolve() for _, path in getattr(arguments, "report", ())]
+    others = (getattr(arguments, name, None) for name in ("history", "timeline_to", "matrix", "json"))
     files += [path.resolve() for path in others if path is not None]
     for path in files:
         if files.count(path) > 1:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
 from harness.aura.actions import Actions
 from harness.aura.hitl import TIMED_OUT, ApprovalRequest, Approvals, Listening, Redis, channel_of
@@ -14,7 +14,7 @@ from harness.aura.publishers import Action
 from harness.aura.settings import Settings as AuraSettings
 from harness.clock import Clock
 from harness.drift.deviation import Deviation
-from harness.drift.seams import aura, outcomes, patience
+from harness.drift.seams import Json, aura, outcomes, patience, recorded_by
 from harness.runner import TappedLink
 from harness.seats import Parts, Settings
 
@@ -54,28 +54,32 @@ def _any_request(settings: Settings) -> Settings:
     return replace(settings, aura=replace(settings.aura, hitl_compares_request=False))
 
 
+class Untold(Actions):
+    async def record(self, action: Action) -> None:
+        self.feedback(self.line(action))
+
+
 class StoredLast(Approvals):
     """Listens before it stores, so that an answer that comes at once is not missed."""
 
     async def ask(self, request: ApprovalRequest) -> asyncio.Task[Action | None]:
-        listening = await self._redis.listen(channel_of(request.session_id))
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        await self._store(request)
-        task = asyncio.create_task(self._outcome(request, listening, deadline))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-        return task
+        listening = await self.listen(request)
+        await self.store(request)
+        return self.wait(request, listening)
 
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """Redis, with a request stored in other words."""
+    """Redis, with something else stored as the request."""
 
     redis: Redis
-    change: Callable[[str], str]
+    change: Callable[[Json], Json]
 
     async def store(self, key: str, text: str, seconds: int) -> None:
-        await self.redis.store(key, self.change(text) if key.startswith("hitl:request:") else text, seconds)
+        told = (
+            json.dumps(self.change(json.loads(text)), ensure_ascii=False) if key.startswith("hitl:request:") else text
+        )
+        await self.redis.store(key, told, seconds)
 
     async def fetch(self, key: str) -> str | None:
         return await self.redis.fetch(key)
@@ -84,7 +88,7 @@ class Storing:
         return await self.redis.listen(channel)
 
 
-def _stored_as(change: Callable[[str], str]) -> Parts:
+def _stored_as(change: Callable[[Json], Json]) -> Parts:
     def made(settings: AuraSettings, redis: Redis, actions: Actions, clock: Clock) -> Approvals:
         return Approvals(settings, Storing(redis, change), actions, clock)
 
@@ -113,30 +117,33 @@ class Everywhere:
 class AnySession(Approvals):
     """Subscribes to the pattern, and looks for its request only."""
 
-    async def ask(self, request: ApprovalRequest) -> asyncio.Task[Action | None]:
-        await self._store(request)
-        channel = channel_of(request.session_id)
-        own, link = await self._redis.listen(channel), cast(TappedLink, self._redis).link
-        heard = Everywhere(own, await link.subscribe("hitl:channel:*"), channel, request.request_id.encode())
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        task = asyncio.create_task(self._outcome(request, heard, deadline))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
-        return task
+    async def listen(self, request: ApprovalRequest) -> Listening:
+        assert isinstance(self._redis, TappedLink)  # an Aura alone subscribes to no pattern
+        everything = await self._redis.link.subscribe("hitl:channel:*")
+        own, request_id = await Approvals.listen(self, request), request.request_id.encode()
+        return Everywhere(own, everything, channel_of(request.session_id), request_id)
 
 
 DEVIATIONS = (
     _of(
-        "outcome-not-awaited",
-        "The coroutine that records was made and left.",
-        "hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded hitl.feedback",
-        outcomes(lambda: lambda action: ()),
+        "outcomes-untold",
+        "An outcome is logged; whoever answered knows it already.",
+        "hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+        recorded_by(Untold),
+    ),
+    _of(
+        "document-not-logged",
+        "An outcome is about the case, so the line names no document.",
+        "hitl.feedback",
+        outcomes(lambda: _with(doc_key=None)),
+        also="http.logged",
     ),
     _of(
         "approvals-twice",
         "Both the stream and the signal handler record an answer.",
         "hitl.approve-recorded hitl.reject-recorded hitl.feedback",
         _on_answer(lambda action: (action, action)),
+        also="http.logged publish.once",
     ),
     _of(
         "rejections-dropped",
@@ -149,21 +156,35 @@ DEVIATIONS = (
         "Any answer is an approval; `type` was not looked at.",
         "hitl.reject-recorded",
         _on_answer(_with(approved=True)),
+        also="hitl.other-session hitl.other-request",
     ),
     _of(
         "executor-of-another-request",
         "The executor is taken from the request before.",
         "hitl.approve-recorded hitl.reject-recorded hitl.feedback publish.echo",
         _remembered("executor_id"),
+        also="http.logged",
     ),
     _of(
         "case-of-another-request",
         "The context is a default argument, and so the same for all.",
         "hitl.feedback",
         _remembered("case_id"),
+        also="http.logged publish.echo hitl.approve-recorded hitl.reject-recorded",
     ),
-    _of("timeout-early", "The timeout is in a unit that I took for another.", "hitl.deadline", patience(0.7)),
-    _of("timeout-late", "Time is counted from the first time that somebody looked.", "hitl.deadline", patience(1.6)),
+    _of(
+        "timeout-early",
+        "The timer is set to 70 % of the timeout, to be on the safe side.",
+        "hitl.deadline",
+        patience(0.7),
+    ),
+    _of(
+        "timeout-late",
+        "The timer is set to 1.6 times the timeout, as people are slow.",
+        "hitl.deadline",
+        patience(1.6),
+        also="hitl.timeout-recorded hitl.feedback",
+    ),
     _of(
         "timeout-twice",
         "The timer and the sweeper both record a timeout.",
@@ -206,6 +227,7 @@ DEVIATIONS = (
         "stored-without-session",
         "The session id is in the key of the other record.",
         "hitl.request-stored",
-        _stored_as(lambda text: text.replace('"status": "pending"', '"status": "open"')),
+        _stored_as(lambda request: {name: value for name, value in request.items() if name != "sessionId"}),
+        also="http.refused-not-logged publish.none-when-refused publish.echo publish.agree delivery.nothing-invented",
     ),
 )

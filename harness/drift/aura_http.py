@@ -76,10 +76,6 @@ def _some_tenant(asked: Asked, handler: Handler) -> Asked:
     return replace(asked, headers={"x-tenant-id": str(claims.get("tenant_id", 7)), **asked.headers})
 
 
-def _tenant_is_required(asked: Asked, handler: Handler) -> Asked | Answered:
-    return asked if "x-tenant-id" in asked.headers else Answered.of(400, {"detail": "X-Tenant-ID is missing"})
-
-
 def _body_first(asked: Asked, handler: Handler) -> Asked | Answered:
     """Validated before anybody asks who calls."""
     if asked.method != "POST":
@@ -103,21 +99,26 @@ def _corrected(correct: Any) -> Any:
     return asking(change)
 
 
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
+}
+
+
+def _lax(value: Any) -> Any:
+    """What pydantic takes for a boolean, unless it is told to be strict; everything else as it stands."""
+    if isinstance(value, str):
+        return _WORDS.get(value.lower(), value)
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+
+
 def _true_in_words(body: Json) -> Json:
-    words = {"true": True, "yes": True, "": False, "false": False}
-    approved = body.get("approved")
-    if isinstance(approved, int | float):
-        return body | {"approved": bool(approved)}
-    return body | {"approved": words[approved]} if isinstance(approved, str) and approved in words else body
+    return body | {"approved": _lax(body["approved"])} if "approved" in body else body
 
 
 def _ids_as_text(body: Json) -> Json:
     ids = ("case_id", "request_id", "executor_id")
     return body | {name: str(body[name]) for name in ids if type(body.get(name)) in (int, float)}
-
-
-def _blank_is_an_id(body: Json) -> Json:
-    return body | {name: "-" for name in ("case_id", "request_id", "executor_id") if body.get(name) == ""}
 
 
 def _required(name: str) -> Any:
@@ -216,19 +217,15 @@ DEVIATIONS = (
         "I return the model itself; the envelope was boilerplate.",
         "http.accepted",
         accepted_as(lambda envelope: envelope["data"]),
+        also="http.data",
     ),
     _of("ok-is-text", "All values of data are strings now.", "http.data", _in_data(ok="true", logged="true")),
-    _of(
-        "answers-201",
-        "An action is created, so it is 201.",
-        "http.accepted http.optional-fields",
-        answering(lambda answered: replace(answered, status=201) if answered.status == 200 else answered),
-    ),
     _of(
         "500-after-publishing",
         "The metrics call after the publish fails.",
         "http.accepted http.optional-fields",
         answering(lambda answered: Answered.of(500, {"detail": "metrics"}) if answered.status == 200 else answered),
+        also="http.gateway-tenant",
     ),
     # Who may call
     _of(
@@ -260,6 +257,7 @@ DEVIATIONS = (
         "The header is for routing; we take the token's tenant.",
         "http.tenant-refused",
         asking(_own_tenant),
+        also="http.precedence",
     ),
     _of(
         "gateway-fills-in-the-tenant",
@@ -268,14 +266,26 @@ DEVIATIONS = (
         asking(_some_tenant),
     ),
     # How it refuses
-    _of("401-is-403", "Whoever has no valid token is forbidden.", "http.status-401", _status(401, 403)),
+    _of(
+        "401-is-403",
+        "Whoever has no valid token is forbidden.",
+        "http.status-401",
+        _status(401, 403),
+        also="http.precedence",
+    ),
     _of(
         "401-without-challenge",
         "Browsers showed a login box because of WWW-Authenticate.",
         "http.status-401",
         refused_as(401, _without_header("www-authenticate")),
     ),
-    _of("403-is-404", "Another tenant must not learn that there is anything.", "http.status-403", _status(403, 404)),
+    _of(
+        "403-is-404",
+        "Another tenant must not learn that there is anything.",
+        "http.status-403",
+        _status(403, 404),
+        also="http.precedence",
+    ),
     _of(
         "405-without-allow",
         "The new router forgets Allow.",
@@ -285,6 +295,13 @@ DEVIATIONS = (
     _of("put-is-post", "PUT and PATCH do the same, for idempotence.", "http.status-405", asking(_post_whatever_it_was)),
     _of("400-for-validation", "Validation errors are 400 everywhere else.", "http.status-422", _status(422, 400)),
     _of("errors-as-html", "The error page of the proxy is nicer.", "http.error-detail", answering(_as_html)),
+    _of(
+        "always-200",
+        "Clients retry upon an error, so it is 200 and the detail says what is wrong.",
+        "http.missing-field-refused http.token-refused http.tenant-refused",
+        answering(lambda answered: replace(answered, status=200)),
+        also="http.logged http.json-types http.status-405 http.gateway-tenant publish.once",
+    ),
     _of(
         "body-before-token", "The model is parsed before the dependencies run.", "http.precedence", asking(_body_first)
     ),
@@ -297,11 +314,17 @@ DEVIATIONS = (
         "http.missing-field-refused",
         _corrected(lambda body: {"approved": True, **body}),
     ),
-    _of("comment-required", "A decision without a reason is none.", "http.optional-fields", _required("comment")),
+    _of(
+        "comment-required",
+        "A decision without a reason is none.",
+        "http.optional-fields",
+        _required("comment"),
+        also="http.accepted http.gateway-tenant",
+    ),
     # What a refused call leaves behind
     _of(
         "refused-is-logged",
-        "We log every call before we look at it.",
+        "What was refused is logged as well, once it is answered.",
         "http.refused-not-logged",
         handled_by(LogsRefused),
     ),
@@ -310,5 +333,6 @@ DEVIATIONS = (
         "The workbench wants to know of failed tries as well.",
         "publish.none-when-refused",
         handled_by(TellsRefused),
+        also="publish.agree publish.event-fields",
     ),
 )

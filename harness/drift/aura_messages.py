@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,11 @@ from harness.seats import Parts, Settings
 _of = partial(Deviation.of, "aura")
 
 ALERT, RAG_STATUS, CASE_ACTION = "workbench:alert", "workbench:rag:status", "workbench:case:action"
+UNCLAIMED = (
+    "publish.once publish.none-when-refused publish.after-feedback "
+    "hitl.approve-recorded hitl.reject-recorded hitl.deadline delivery.nothing-invented"
+)
+"""What a message may break that nobody can tell whose it is: one is missing, and there is one too many elsewhere."""
 SEOUL = timezone(timedelta(hours=9))
 
 
@@ -51,23 +57,11 @@ def _common(told: Json) -> Json:
     return {name: told[name] for name in COMMON}
 
 
-def _camel(told: Json) -> Json:
-    def name(snake: str) -> str:
-        first, *rest = snake.split("_")
-        return first + "".join(map(str.capitalize, rest))
-
-    return {name(key): value for key, value in told.items()}
-
-
 def _older_shape(told: Json) -> Json:
     if told["category"] != "CASE_ACTION":
         return told
     event = {name: value for name, value in told.items() if name not in COMMON}
     return {"type": "case_action_completed", **event, "at": told["timestamp"]}
-
-
-def _mojibake(text: str) -> str:
-    return text.encode().decode("latin-1")
 
 
 # ---- Bytes -----------------------------------------------------------------------------------------------------------
@@ -159,11 +153,6 @@ class AlertsForMedium(AlertsFor):
 
 class AlertsForCritical(AlertsFor):
     severities = ("HIGH", "CRITICAL")
-
-
-class AlertsInAnyCase(Told):
-    async def case_created(self, case_id: str, severity: str, score: float) -> None:
-        await Publishers.case_created(self, case_id, severity.upper().strip(), score)
 
 
 class AlertsByScore(Told):
@@ -263,6 +252,18 @@ def _executor_before(actions: Actions) -> Callable[[Action], Awaitable[None]]:
     return record
 
 
+def _once_per_request(actions: Actions) -> Callable[[Action], Awaitable[None]]:
+    told: set[str] = set()
+
+    async def record(action: Action) -> None:
+        actions.feedback(actions.line(action))
+        if action.request_id not in told:
+            told.add(action.request_id)
+            await actions.tell(action)
+
+    return record
+
+
 def _every_tenth_fails(write: Feedback) -> Feedback:
     """The disk is full now and then, and the exception is swallowed."""
     count = 0
@@ -276,14 +277,6 @@ def _every_tenth_fails(write: Feedback) -> Feedback:
     return wrapped
 
 
-def _twice(write: Feedback) -> Feedback:
-    def wrapped(line: str) -> None:
-        write(line)
-        write(line)
-
-    return wrapped
-
-
 FIELDS = (
     _of(
         "case-id-renamed",
@@ -291,7 +284,6 @@ FIELDS = (
         "publish.event-fields publish.echo",
         _renamed("case_id", "caseId"),
     ),
-    _of("request-id-dropped", "Nobody reads request_id.", "publish.event-fields publish.echo", _dropped("request_id")),
     _of(
         "executor-is-null",
         "The executor is personal data, so it is null.",
@@ -303,6 +295,7 @@ FIELDS = (
         "Event fields stand under data, like in the answers.",
         "publish.event-fields publish.echo publish.agree",
         payload(_nested),
+        also=UNCLAIMED,
     ),
     _of(
         "approved-is-text",
@@ -317,7 +310,13 @@ FIELDS = (
         "publish.agree",
         _changed("status_code", lambda it: "APPROVED"),
     ),
-    _of("everything-approved", "A rejection is told as an approval.", "publish.agree", aura(publishers=AlwaysApproved)),
+    _of(
+        "everything-approved",
+        "A rejection is told as an approval.",
+        "publish.agree",
+        aura(publishers=AlwaysApproved),
+        also="hitl.reject-recorded hitl.timeout-recorded hitl.feedback",
+    ),
     _of(
         "category-in-lower-case", "Categories are lower case.", "publish.common-fields", _changed("category", str.lower)
     ),
@@ -342,10 +341,17 @@ FIELDS = (
         _changed("score", lambda it: f"{it:.2f}"),
     ),
     _of(
+        "score-is-not-a-number",
+        "Where nothing was scored it is NaN, which json.dumps writes as it stands.",
+        "publish.utf8-json",
+        _changed("score", lambda it: math.nan),
+    ),
+    _of(
         "case-id-always-the-same",
         "The id was bound when the function was made.",
         "publish.echo",
         _changed("case_id", lambda it: "CASE-0"),
+        also="hitl.approve-recorded hitl.reject-recorded",
     ),
     _of(
         "database-fields-deep",
@@ -361,6 +367,7 @@ BYTES = (
         "I gave text to a client that encodes by itself.",
         "publish.utf8-json",
         bytes_of(lambda told: json.dumps(encoded(told).decode(), ensure_ascii=False).encode()),
+        also=UNCLAIMED,
     ),
     _of(
         "ascii-escapes",
@@ -379,24 +386,28 @@ BYTES = (
         "Java strings are UTF-16.",
         "publish.utf8-json",
         bytes_of(lambda told: encoded(told).decode().encode("utf-16")),
+        also=UNCLAIMED,
     ),
     _of(
         "byte-order-mark",
         "utf-8-sig opens in Excel.",
         "publish.utf8-json",
         bytes_of(lambda told: b"\xef\xbb\xbf" + encoded(told)),
+        also=UNCLAIMED,
     ),
     _of(
         "cp949",
         "The terminal of the batch server is cp949.",
         "publish.utf8-json",
         bytes_of(lambda told: encoded(told).decode().encode("cp949", "replace")),
+        also=UNCLAIMED,
     ),
     _of(
-        "mojibake",
-        "UTF-8, read as Latin-1 and written as UTF-8.",
-        "publish.message-text",
-        _changed("message", _mojibake),
+        "latin-1",
+        "The socket is opened with latin-1, and what does not fit becomes a question mark.",
+        "publish.message-text publish.echo",
+        bytes_of(lambda told: encoded(told).decode().encode("latin-1", "replace")),
+        also="hitl.approve-recorded",
     ),
 )
 
@@ -418,7 +429,7 @@ TIMES = (
         "local-time-as-utc",
         "Seoul's time with a Z behind it.",
         "publish.timestamp-within",
-        _stamped(lambda at: at.astimezone(SEOUL).replace(tzinfo=UTC).isoformat()),
+        _stamped(lambda at: at.astimezone(SEOUL).replace(tzinfo=None).isoformat() + "Z"),
     ),
     _of(
         "epoch-milliseconds",
@@ -434,9 +445,9 @@ TIMES = (
     ),
     _of(
         "time-of-process-start",
-        "timestamp=now() stands in the default argument.",
+        "timestamp=now() stands in the default argument, and the process has been up for an hour.",
         "publish.timestamp-within",
-        told_at(lambda clock: _Stopped(clock, datetime(2026, 2, 11, tzinfo=UTC))),
+        told_at(lambda clock: _Stopped(clock, clock.now() - timedelta(hours=1))),
     ),
 )
 
@@ -447,6 +458,7 @@ CHANNELS = (
         "publish.once publish.channel-category",
         None,
         _moved(case_action_redis_channel="workbench:actions"),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
     ),
     _of(
         "rag-on-the-alert-channel",
@@ -466,11 +478,13 @@ CHANNELS = (
         "Actions go to both names until everybody has moved.",
         "publish.channel-category",
         _on(lambda channel: (channel, "workbench:actions") if channel == CASE_ACTION else (channel,)),
+        also="publish.once publish.after-feedback",
     ),
 )
 
 OCCASIONS = (
     _of("alert-for-medium", "MEDIUM is suspicious, too.", "publish.alert-high", aura(publishers=AlertsForMedium)),
+    _of("alert-for-critical", "CRITICAL is above HIGH.", "publish.alert-high", aura(publishers=AlertsForCritical)),
     _of("alert-by-score", "HIGH with a low score is noise.", "publish.alert-high", aura(publishers=AlertsByScore)),
     _of(
         "rag-on-failure",
@@ -479,34 +493,74 @@ OCCASIONS = (
         aura(publishers=RagOnFailure),
     ),
     _of("rag-of-nothing-untold", "No chunks, no news.", "publish.rag-success", aura(publishers=RagOfNothing)),
-    _of("rejections-untold", "Only approvals change anything.", "publish.once", aura(publishers=Approvals)),
-    _of("told-twice", "A retry decorator, around what had worked.", "publish.once", aura(publishers=Twice)),
+    _of(
+        "rejections-untold",
+        "Only approvals change anything.",
+        "publish.once",
+        aura(publishers=Approvals),
+        also="hitl.reject-recorded hitl.timeout-recorded",
+    ),
+    _of(
+        "told-twice",
+        "A retry decorator, around what had worked.",
+        "publish.once",
+        aura(publishers=Twice),
+        also="publish.after-feedback hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
     _of(
         "alert-as-health-check",
         "A test alert after each action shows that Redis is there.",
         "delivery.nothing-invented",
         aura(publishers=TestsItself),
     ),
-    _of("not-awaited", "I forgot await.", "publish.once", aura(actions=NotAwaited)),
-    _of("feedback-last", "Publish first, the log can wait.", "publish.after-feedback", aura(actions=FeedbackLast)),
-    _of("last-action-shared", "The action is kept in a module variable.", "publish.once", _remembering(_last_one)),
+    _of(
+        "not-awaited",
+        "I forgot await.",
+        "publish.once",
+        aura(actions=NotAwaited),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
+    _of(
+        "feedback-last",
+        "Publish first, the log can wait.",
+        "publish.after-feedback",
+        aura(actions=FeedbackLast),
+        also="hitl.feedback",
+    ),
+    _of(
+        "once-per-request",
+        "A request_id that was told before is not told again.",
+        "publish.once",
+        _remembering(_once_per_request),
+        also="hitl.approve-recorded",
+    ),
+    _of(
+        "last-action-shared",
+        "The action is kept in a module variable.",
+        "publish.once",
+        _remembering(_last_one),
+        also="hitl.approve-recorded hitl.reject-recorded hitl.timeout-recorded",
+    ),
     _of(
         "executor-left-over",
         "The executor is cached for a request too long.",
         "publish.echo",
         _remembering(_executor_before),
+        also="hitl.approve-recorded hitl.reject-recorded",
     ),
     _of(
         "feedback-lost-now-and-then",
         "Errors of the log are swallowed; it is only a log.",
         "http.logged",
         feedback(_every_tenth_fails),
+        also="hitl.feedback",
     ),
     _of(
         "comment-not-logged",
         "Comments are personal data.",
         "http.logged",
         logged_as(lambda line: line | {"comment": ""}),
+        also="hitl.timeout-recorded",
     ),
 )
 

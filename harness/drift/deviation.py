@@ -24,9 +24,11 @@ class Deviation:
     confession: str
     """What was done, as the developer who did it would say it."""
     breaks: frozenset[str]
-    """The clauses that must break. Others of the same seat may, too; of another seat none may."""
+    """The clauses that must break."""
     parts: Parts = field(default_factory=Parts)
     change: Callable[[Settings], Settings] = _unchanged
+    also: frozenset[str] = frozenset()
+    """The clauses of the same seat that may break besides, as a consequence. No other may, of no seat."""
 
     @classmethod
     def of(
@@ -37,9 +39,11 @@ class Deviation:
         breaks: str,
         parts: Parts | None = None,
         change: Callable[[Settings], Settings] = _unchanged,
+        also: str = "",
     ) -> Self:
-        """Its id is `seat.name`; `breaks` are the ids of clauses, apart from each other by blanks."""
-        return cls(seat, f"{seat}.{name}", confession, frozenset(breaks.split()), parts or Parts(), change)
+        """Its id is `seat.name`; `breaks` and `also` are the ids of clauses, apart from each other by blanks."""
+        clauses, more = frozenset(breaks.split()), frozenset(also.split())
+        return cls(seat, f"{seat}.{name}", confession, clauses, parts or Parts(), change, more)
 
     @property
     def seats(self) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.agreement import SEATS, Clause
 from harness.drift.deviation import Deviation
 from harness.drift.run import Seen
+from harness.errors import UsageError
 
-Mark = Literal["caught", "missed", "also", "accused", ""]
-"""What a clause did to a deviation: broke as it must; did not, though it must; broke besides; accused another seat."""
+Mark = Literal["caught", "missed", "also", "beyond", "accused"]
+"""What a clause did to a deviation: broke as it must; did not, though it must; broke besides, as it may, or as it may
+not; accused another seat."""
+MARKS: tuple[Mark, ...] = get_args(Mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class Row:
         """Whether another team is told that it was them."""
         return bool(self.of("accused"))
 
+    @property
+    def exceeds(self) -> bool:
+        """Whether a clause of its own seat is broken that has nothing to do with it."""
+        return bool(self.of("beyond"))
+
+    @property
+    def fails(self) -> bool:
+        return self.survives or self.accuses or self.exceeds
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
@@ -44,7 +56,7 @@ class Matrix:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.survives or row.accuses)
+        return tuple(row for row in self.rows if row.fails)
 
     @property
     def untested(self) -> Mapping[str, str]:
@@ -87,6 +99,16 @@ class Matrix:
         }
 
 
+def must_know(clauses: Mapping[str, Clause], deviations: Iterable[Deviation]) -> None:
+    """Raises UsageError for a deviation from what nobody promised."""
+    for deviation in deviations:
+        if unknown := sorted(deviation.breaks - set(clauses)):
+            raise UsageError(
+                f"{deviation.id} must break {' and '.join(unknown)}, which the agreement has not; "
+                "add what it lacks, or name other deviations with --only"
+            )
+
+
 def matrix(clauses: Mapping[str, Clause], pairs: Sequence[tuple[Deviation, Seen]], *, whole: bool) -> Matrix:
     return Matrix(
         clauses, tuple(Row(deviation, seen, _marks(clauses, deviation, seen)) for deviation, seen in pairs), whole
@@ -99,17 +121,17 @@ def _marks(clauses: Mapping[str, Clause], deviation: Deviation, seen: Seen) -> d
     def mark(clause: Clause) -> Mark:
         if clause.id in deviation.breaks:
             return "caught" if clause.id in seen.broken else "missed"
-        if clause.id not in seen.broken:
-            return ""
-        return "also" if clause.seat == deviation.seat else "accused"
+        if clause.seat != deviation.seat:
+            return "accused"
+        return "also" if clause.id in deviation.also else "beyond"
 
-    found = {clause.id: mark(clause) for clause in clauses.values()}
-    return {clause: one for clause, one in found.items() if one}
+    due = deviation.breaks | set(seen.broken)
+    return {clause.id: mark(clause) for clause in clauses.values() if clause.id in due}
 
 
 def _row(row: Row) -> dict[str, Any]:
     told = {"id": row.deviation.id, "seat": row.deviation.seat, "confession": row.deviation.confession}
-    marks: dict[str, list[str]] = {mark: list(row.of(mark)) for mark in ("caught", "missed", "also", "accused")}
+    marks: dict[str, list[str]] = {mark: list(row.of(mark)) for mark in MARKS}
     more = {"findings": dict(row.seen.broken), "unproven": dict(row.seen.unproven)}
     return {
         **told,

@@ -90,14 +90,19 @@ class Recording(Actions):
             await Actions.record(self, each)
 
 
-def outcomes(change: Callable[[], Callable[[Action], Sequence[Action]]]) -> Parts:
-    """What is recorded of a person's answer, or of a timeout; a change for each Aura, for it may remember."""
+def recorded_by(make: Callable[[Publishers, Feedback, Clock], Actions]) -> Parts:
+    """Who records a person's answer, or a timeout."""
 
     def made(settings: AuraSettings, redis: Redis, actions: Actions, clock: Clock) -> Approvals:
-        recording = Recording(actions.publishers, actions.feedback, actions.clock, change())
+        recording = make(actions.publishers, actions.feedback, actions.clock)
         return Approvals(settings, redis, recording, clock)
 
     return aura(approvals=made)
+
+
+def outcomes(change: Callable[[], Callable[[Action], Sequence[Action]]]) -> Parts:
+    """What is recorded of them; a change for each Aura, for it may remember."""
+    return recorded_by(lambda publishers, feedback, clock: Recording(publishers, feedback, clock, change()))
 
 
 def patience(part: float) -> Parts:
@@ -266,7 +271,7 @@ def mapping(change: Remap) -> Parts:
 
     class Mapping(NotificationListener):
         def read(self, channel: str, wire: bytes) -> NotificationDto:
-            return change(NotificationListener.read(self, channel, wire), channel, wire, Instant.of(self.clock.now()))
+            return change(NotificationListener.read(self, channel, wire), channel, wire, self.now())
 
     return synapse(listener=Mapping)
 

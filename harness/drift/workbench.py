@@ -11,7 +11,7 @@ from harness.drift.deviation import Deviation
 from harness.seats import Parts
 from harness.workbench import rest
 from harness.workbench.sources import Notification
-from harness.workbench.viewer import UNKNOWN_TENANT, Reason, Refetch, Seen, Viewer
+from harness.workbench.viewer import UNKNOWN_TENANT, Reason, Viewer
 
 _of = partial(Deviation.of, "workbench")
 
@@ -57,7 +57,7 @@ class ApprovalsOnly(Viewer):
 
 
 class OneOfTwoShapes(Viewer):
-    """Knows a case action by its category, which the older shape has not."""
+    """Knows a case action by its type, which is another one in the older shape."""
 
     async def _take(self, notification: Notification | None) -> None:
         if notification is None or (notification.get("payload") or {}).get("type") == "NOTIFICATION":
@@ -78,50 +78,46 @@ class CatchesUpAnyway(Viewer):
         await self._load("catch-up")
 
 
-class Loading(Viewer):
-    """Loads less than everything, once it is open."""
+class Caching(Viewer):
+    """Fetches some paths when it is opened, and never again."""
 
-    case_too, documents_too = True, True
+    def __init__(self, *seat: Any, **more: Any) -> None:
+        super().__init__(*seat, **more)
+        self._answers: dict[str, tuple[int, Any]] = {}
 
-    async def _load(self, reason: Reason, notification: int | None = None) -> None:
-        if reason == "opened":
-            await Viewer._load(self, reason, notification)
-            self._shown = await self._statuses()
-            return
-        paths, seen = [], self._shown
-        if self.case_too:
-            paths.append(rest.case_path(self.case_id))
-            _, case = await self._fetch(paths[0])
-            seen = replace(seen, case=rest.status(case))
-        if self.documents_too:
-            for key in self._documents:
-                paths.append(rest.document_path(key))
-                _, document = await self._fetch(paths[-1])
-                seen = replace(seen, documents={**seen.documents, key: rest.status(document)})
-        self._fresh = self._clock.now()
-        told = Refetch(self.name, self.tenant, self.case_id, reason, notification, tuple(paths), seen)
-        self._on_refetch(told)
+    def keeps(self, path: str) -> bool:
+        raise NotImplementedError
 
-    async def _statuses(self) -> Seen:
-        _, case = await self._fetch(rest.case_path(self.case_id))
-        return Seen(rest.status(case), dict.fromkeys(self._documents))
+    async def _fetch_all(self, reason: Reason, notification: int | None) -> None:
+        fetch, tell = self._fetch, self._on_refetch
+        fetched: list[str] = []
+
+        async def perhaps(path: str) -> tuple[int, Any]:
+            if path not in self._answers or not self.keeps(path):
+                self._answers[path] = await fetch(path)
+                fetched.append(path)
+            return self._answers[path]
+
+        self._fetch, self._on_refetch = perhaps, lambda refetch: tell(replace(refetch, paths=tuple(fetched)))
+        try:
+            await Viewer._fetch_all(self, reason, notification)
+        finally:
+            self._fetch, self._on_refetch = fetch, tell
 
 
-class CaseOnly(Loading):
-    documents_too = False
+class CaseOnly(Caching):
+    def keeps(self, path: str) -> bool:
+        return path != rest.case_path(self.case_id)
 
 
-class FirstDocument(Loading):
-    async def _load(self, reason: Reason, notification: int | None = None) -> None:
-        if reason != "opened":
-            self._documents = self._documents[:1]
-        await Loading._load(self, reason, notification)
+class FirstDocument(Caching):
+    def keeps(self, path: str) -> bool:
+        return path in map(rest.document_path, self._documents[1:])
 
 
-class FromTheCache(Loading):
-    """Fetches before the backend has stored anything, and shows that."""
-
-    case_too, documents_too = False, False
+class FromTheCache(Caching):
+    def keeps(self, path: str) -> bool:
+        return True
 
 
 def _seen_by(viewer: type[Viewer]) -> Parts:
@@ -132,14 +128,20 @@ DEVIATIONS = (
     _of("every-case", "Any case action reloads the screen.", "refetch.others", _seen_by(EveryCase)),
     _of("any-tenant", "The case id is enough; tenants have their own.", "refetch.others", _seen_by(AnyTenant)),
     _of("no-case", "The screen reloads when somebody clicks.", "refetch.showing", _seen_by(Nothing)),
-    _of("unknown-tenant-ignored", "Tenant 0 is not mine.", "refetch.showing", _seen_by(NoUnknownTenant)),
+    _of(
+        "unknown-tenant-ignored",
+        "Tenant 0 is not mine.",
+        "refetch.showing",
+        _seen_by(NoUnknownTenant),
+        also="refetch.catch-up",
+    ),
     _of("approvals-only", "A rejection changes nothing on the screen.", "refetch.showing", _seen_by(ApprovalsOnly)),
     _of(
         "case-without-documents", "Case detail is fetched, documents are cached.", "refetch.showing", _seen_by(CaseOnly)
     ),
     _of(
         "first-document-only",
-        "The query asks for documents[0].",
+        "Only documents[0] is fetched again.",
         "refetch.showing",
         _seen_by(FirstDocument),
     ),
@@ -150,10 +152,17 @@ DEVIATIONS = (
         _seen_by(BusyIgnored),
     ),
     _of(
-        "before-the-store",
-        "I fetch when the button is pressed, and show that when the notification comes.",
+        "from-the-cache",
+        "A notification draws the screen anew, of what was fetched when it was opened.",
         "refetch.showing",
         _seen_by(FromTheCache),
     ),
+    _of(
+        "older-shape-unknown",
+        "A case action is a NOTIFICATION, I know no other.",
+        "refetch.showing",
+        _seen_by(OneOfTwoShapes),
+    ),
+    _of("reloads-on-reconnect", "A new connection loads the screen.", "refetch.others", _seen_by(CatchesUpAnyway)),
     _of("no-catching-up", "STOMP comes back by itself, that is enough.", "refetch.catch-up", _seen_by(NoCatchingUp)),
 )

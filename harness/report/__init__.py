@@ -180,11 +180,9 @@ def _listed(names: Collection[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def cut(text: str, length: int) -> str:
-    """At most so many characters; what is left out is counted."""
-    return (
-        text if len(text) <= length else f"{text[:length]}… ({len(text)} characters; --report json=FILE has them all)"
-    )
+def cut(text: str, length: int, whole: str = "--report json=FILE") -> str:
+    """At most so many characters; what is left out is counted, and `whole` is the option that writes all of it."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters; {whole} has them all)"
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """The kill matrix for people: a list in the terminal, and a picture of deviations by clauses, alone or in a page.
 
-The picture has no script and nothing to load; whoever points at a square reads what was found.
+The picture has no script and nothing to load; in the page, whoever points at a square reads what was found.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from harness.report import cut, printable
 from harness.report.picture import COLOURS, FONT
 
 NARROW = 80
-_STYLES: dict[str, str] = {"caught": "green", "missed": "bold red", "accused": "bold red", "also": "dim"}
+_WRONG = "bold red"
+_STYLES: dict[Mark, str] = {"caught": "green", "missed": _WRONG, "also": "dim", "beyond": _WRONG, "accused": _WRONG}
 _TOLD: dict[Mark, str] = {
     "caught": "breaks it, as it must",
     "missed": "must break it, and did not",
+    "also": "breaks it besides, as it may",
+    "beyond": "breaks it, and has nothing to do with it",
     "accused": "breaks it, and accuses another team",
-    "also": "breaks it besides",
 }
+_BROKEN: tuple[Mark, ...] = ("accused", "beyond", "caught", "also")
 
 # ---- The terminal ------------------------------------------------------------------------------------------------
 
@@ -42,12 +45,14 @@ def listed(matrix: Matrix, width: int) -> RenderableType:
 
 def summary(matrix: Matrix) -> Text:
     caught, all_ = matrix.score()
-    accused = sum(row.accuses for row in matrix.rows)
+    accused, beyond = sum(row.accuses for row in matrix.rows), sum(row.exceeds for row in matrix.rows)
     told = f"{caught} of {all_} caught ({_percent(caught, all_)})"
     by_seat = ", ".join(f"{seat} {_percent(*matrix.score(seat))}" for seat in matrix.seats)
-    wrong = f"{accused} accuse another team" if accused else "no other team accused"
+    wrong = f"{accused} {'accuses' if accused == 1 else 'accuse'} another team" if accused else "no other team accused"
+    wrong += f", {beyond} {'breaks' if beyond == 1 else 'break'} more than confessed" if beyond else ""
     sleeping = [clause for clause, reason in matrix.untested.items() if not reason]
-    untested = f", {len(sleeping)} clauses untested" if sleeping else ", every clause tested" if matrix.whole else ""
+    clauses = "1 clause" if len(sleeping) == 1 else f"{len(sleeping)} clauses"
+    untested = f", {clauses} untested" if sleeping else ", every clause tested" if matrix.whole else ""
     style = "bold red" if matrix.exit_code else "bold green"
     return Text.assemble((told, style), f": {by_seat}; {wrong}{untested}")
 
@@ -63,12 +68,16 @@ def _rows(rows: Sequence[Row], width: int) -> RenderableType:
     if width >= NARROW:
         table.add_column(style="dim")
     for row in rows:
-        status = "missed" if row.survives else "accused" if row.accuses else "caught"
+        status = _status(row)
         cells = [Text(status, _STYLES[status]), Text(row.deviation.id.partition(".")[2])]
         more = len(row.of("also"))
         clauses = ", ".join(row.of("caught")) + (f" and {more} more" if more else "")
         table.add_row(*cells, *((Text(clauses),) if width >= NARROW else ()))
     return Padding(table, (0, 0, 0, 2))
+
+
+def _status(row: Row) -> Mark:
+    return "missed" if row.survives else "accused" if row.accuses else "beyond" if row.exceeds else "caught"
 
 
 def _failure(row: Row) -> RenderableType:
@@ -80,14 +89,16 @@ def _failure(row: Row) -> RenderableType:
         table.add_row("crashed", Text(printable(row.seen.crash), _STYLES["missed"]))
     for clause in row.of("missed"):
         table.add_row("missed", Text(clause, _STYLES["missed"]))
-    for mark in ("accused", "caught", "also"):
+    for mark in _BROKEN:
         for clause in row.of(mark):
-            table.add_row(
-                mark, Text.assemble((clause, _STYLES[mark]), f"  {printable(cut(row.seen.broken[clause], 300))}")
-            )
+            table.add_row(mark, Text.assemble((clause, _STYLES[mark]), f"  {_found(row, clause, 300)}"))
     again = f"aura-harness drift --only {row.deviation.id} --seed {row.seen.task.seed}"
     table.add_row("reproduce", Text(again))
     return Group(Text(row.deviation.id, "bold red"), Padding(table, (0, 0, 1, 2)))
+
+
+def _found(row: Row, clause: str, length: int) -> str:
+    return printable(cut(row.seen.broken.get(clause, ""), length, "--json FILE"))
 
 
 def _untested(matrix: Matrix) -> list[RenderableType]:
@@ -109,6 +120,7 @@ _STYLE = f"""
 .m .soft {{ fill: var(--soft); }} .m .grid {{ stroke: var(--lane); stroke-width: .5; }}
 .m .caught {{ fill: #2f8f5b; }} .m .also {{ fill: #2f8f5b; opacity: .28; }}
 .m .missed {{ fill: none; stroke: var(--fault); stroke-width: 2; }} .m .accused {{ fill: var(--fault); }}
+.m .beyond {{ fill: var(--fault); opacity: .5; }}
 .m .band {{ fill: var(--step); }}
 """
 _PAGE = f"""
@@ -125,12 +137,14 @@ def page(matrix: Matrix) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Kill matrix</title>\n<style>{COLOURS}{_PAGE}</style>\n</head>\n<body>\n"
-        f"<h1>Which clause catches which deviation</h1>\n<p>{told}</p>\n{picture(matrix)}\n</body>\n</html>\n"
+        f"<h1>Which clause catches which deviation</h1>\n<p>{told}</p>\n"
+        f"{picture(matrix, findings=True)}\n</body>\n</html>\n"
     )
 
 
-def picture(matrix: Matrix) -> str:
-    """As SVG: a row for each deviation, a column for each clause."""
+def picture(matrix: Matrix, *, findings: bool = False) -> str:
+    """As SVG: a row for each deviation, a column for each clause. Without `findings`, whose words may differ between
+    machines, it is the same for the same marks."""
     clauses = list(matrix.clauses.values())
     height = _TOP + _SQUARE * len(matrix.rows) + _HEAD * len(matrix.seats) + 2 * _MARGIN + 18
     width = _LEFT + _SQUARE * len(clauses) + 90
@@ -148,7 +162,7 @@ def picture(matrix: Matrix) -> str:
         y += _HEAD
         parts.append(f'<text class="head" x="{_MARGIN}" y="{y - 8}">{seat}: {caught} of {all_} caught</text>')
         for row in (row for row in matrix.rows if row.deviation.seat == seat):
-            parts.append(_line(row, clauses, y))
+            parts.append(_line(row, clauses, y, findings=findings))
             y += _SQUARE
     return "\n".join([*parts, "</svg>\n"])
 
@@ -172,13 +186,13 @@ def _column(index: int, clause: Clause, height: int) -> str:
     )
 
 
-def _line(row: Row, clauses: Sequence[Clause], y: int) -> str:
+def _line(row: Row, clauses: Sequence[Clause], y: int, *, findings: bool) -> str:
     name = row.deviation.id.partition(".")[2]
     squares = []
     for index, clause in enumerate(clauses):
         if mark := row.marks.get(clause.id):
-            found = printable(cut(row.seen.broken.get(clause.id, ""), 200))
-            title = f"{row.deviation.id} {_TOLD[mark]}: {clause.id}\n{found}"
+            title = f"{row.deviation.id} {_TOLD[mark]}: {clause.id}"
+            title += f"\n{_found(row, clause.id, 200)}" if findings else ""
             squares.append(_square(_LEFT + _SQUARE * index, y, mark, title))
     return (
         f'<g><text x="{_LEFT - 8}" y="{y + 10}" text-anchor="end">{name}'

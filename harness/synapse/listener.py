@@ -25,12 +25,12 @@ class NotificationListener:
     async def __call__(self, channel: str, wire: bytes) -> None:
         """Raises `Unreadable` and `Unstorable`, when nothing is stored, and `Unwritable`, when the row stays alone."""
         dto = self.read(channel, wire)
-        stored = self.store.save(dto, self._now())
+        stored = self.store.save(dto, self.now())
         await self.give_way()
         self.broadcast(stored)
 
     def read(self, channel: str, wire: bytes) -> NotificationDto:
-        return read(channel, wire, self._now())
+        return read(channel, wire, self.now())
 
-    def _now(self) -> Instant:
+    def now(self) -> Instant:
         return Instant.of(self.clock.now())

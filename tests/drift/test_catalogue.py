@@ -26,6 +26,12 @@ def test_every_clause_is_broken_by_one_of_its_own_seat(agreed: Agreement) -> Non
     assert broken == promised
 
 
+def test_what_may_break_besides_is_promised_by_the_same_seat_and_does_not_have_to(agreed: Agreement) -> None:
+    for each in CATALOGUE.values():
+        assert {agreed.clauses[clause].seat for clause in each.also} <= {each.seat}
+        assert not each.also & each.breaks
+
+
 @pytest.mark.parametrize("id_", CATALOGUE)
 def test_a_deviation_has_an_id_a_confession_and_clauses_and_changes_something(id_: str) -> None:
     each = CATALOGUE[id_]
@@ -42,7 +48,7 @@ def test_no_two_confess_the_same() -> None:
 def test_a_deviation_leaves_the_other_seats_as_they_are() -> None:
     elsewhere = {each.id for each in CATALOGUE.values() if each.seats != (each.seat,)}
     # Whoever writes into the backend's rows has to reach them.
-    assert elsewhere == {"aura.writes-document-status", "aura.writes-case-status"}
+    assert elsewhere == {"aura.writes-document-status", "aura.writes-case-status", "aura.writes-history"}
 
 
 def test_what_is_asked_for_by_id_and_by_seat_comes_in_the_order_of_the_catalogue() -> None:

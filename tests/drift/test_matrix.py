@@ -6,15 +6,17 @@ import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 
+import pytest
 from rich.console import Console
 
 from harness.agreement import Agreement
 from harness.drift.deviation import Deviation
-from harness.drift.matrix import Matrix, matrix
+from harness.drift.matrix import Matrix, matrix, must_know
 from harness.drift.run import Seen, Task
+from harness.errors import UsageError
 from harness.report import matrix as report
 
-HTTP = Deviation.of("aura", "http", "답을 바꿨다 <script>.", "http.data http.logged")
+HTTP = Deviation.of("aura", "http", "답을 바꿨다 <script>.", "http.data http.logged", also="http.accepted")
 STORED = Deviation.of("synapse", "stored", "I save it twice.", "subscriber.stored")
 
 
@@ -49,6 +51,21 @@ def test_a_clause_of_another_seat_is_an_accusation_and_fails(agreed: Agreement) 
     assert (found.score(), found.exit_code) == ((1, 1), 1)
 
 
+def test_a_clause_of_its_own_seat_that_it_did_not_name_is_beyond_it_and_fails(agreed: Agreement) -> None:
+    found = made(agreed, (HTTP, seen(HTTP, CAUGHT | {"publish.once": "z"})))
+    assert found.rows[0].of("beyond") == ("publish.once",)
+    assert (found.score(), found.failed, found.exit_code) == ((1, 1), found.rows, 1)
+    assert "1 breaks more than confessed" in listed(found)
+    assert "beyond     publish.once" in listed(found)
+
+
+def test_a_deviation_from_what_the_agreement_has_not_is_refused(agreed: Agreement) -> None:
+    fewer = {id_: clause for id_, clause in agreed.clauses.items() if id_ != "http.logged"}
+    with pytest.raises(UsageError, match=r"aura.http must break http.logged, which the agreement has not"):
+        must_know(fewer, [STORED, HTTP])
+    must_know(fewer, [STORED])
+
+
 def test_a_run_that_crashed_caught_nothing(agreed: Agreement) -> None:
     found = made(agreed, (STORED, seen(STORED, {}, crash="KeyError: 'x'")))
     assert (found.score(), found.exit_code) == ((0, 1), 1)
@@ -62,6 +79,7 @@ def test_a_clause_that_nothing_broke_is_untested_or_out_of_reach_with_the_reason
     assert found.untested["subscriber.stored"] == ""
     assert "http.data" not in found.untested
     assert f"{len(agreed.clauses) - 3} clauses untested" in listed(found)
+    assert "no other team accused" in listed(found)
 
 
 def test_of_a_part_of_the_catalogue_nothing_is_said_of_clauses(agreed: Agreement) -> None:
@@ -94,19 +112,30 @@ def test_people_read_what_survived_with_its_confession_and_how_to_see_it_again(a
 
 def test_the_picture_is_xml_with_a_square_for_each_mark_and_nothing_of_it_is_markup(agreed: Agreement) -> None:
     found = made(agreed, (HTTP, seen(HTTP, CAUGHT | {"refetch.others": "\x00\ud800"})))
-    root = ElementTree.fromstring(report.picture(found))
+    root = ElementTree.fromstring(report.picture(found, findings=True))
     squares = [each.get("class") for each in root.iter("{http://www.w3.org/2000/svg}rect")]
-    legend = ["caught", "missed", "accused", "also"]
+    legend = ["caught", "missed", "also", "beyond", "accused"]
     assert squares == [None, *legend, "caught", "caught", "accused"]
     titles = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "답을 바꿨다 <script>." in titles
 
 
+def test_a_picture_alone_tells_no_findings_and_is_the_same_wherever_the_marks_are(agreed: Agreement) -> None:
+    here, there = (made(agreed, (HTTP, seen(HTTP, dict.fromkeys(CAUGHT, words)))) for words in ("x", "y"))
+    assert report.picture(here) == report.picture(there)
+    assert report.picture(here, findings=True) != report.picture(there, findings=True)
+
+
 def test_the_page_holds_the_picture_and_loads_nothing(agreed: Agreement) -> None:
     page = report.page(made(agreed, (HTTP, seen(HTTP, CAUGHT))))
-    assert report.picture(made(agreed, (HTTP, seen(HTTP, CAUGHT)))) in page
+    assert report.picture(made(agreed, (HTTP, seen(HTTP, CAUGHT))), findings=True) in page
     for loading in ("<script", "<link", "src=", "href=", "url(", "@import"):
         assert loading not in page
+
+
+def test_a_finding_that_is_cut_says_what_writes_all_of_it(agreed: Agreement) -> None:
+    text = listed(made(agreed, (STORED, seen(STORED, {"refetch.others": "x" * 400}))))
+    assert "400 characters; --json FILE has them all" in " ".join(text.split())
 
 
 def test_programs_get_everything(agreed: Agreement) -> None:
@@ -120,6 +149,7 @@ def test_programs_get_everything(agreed: Agreement) -> None:
         "caught": ["http.data"],
         "missed": ["http.logged"],
         "also": [],
+        "beyond": [],
         "accused": [],
         "findings": {"http.data": "x"},
         "unproven": {},
