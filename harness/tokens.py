@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -53,9 +55,10 @@ def inspect(authorization: str | None, secret: str, now: datetime) -> dict[str, 
 
 
 @lru_cache(REMEMBERED)
-def _signed_claims(token: str, secret: str) -> dict[str, Any]:
-    """What is in a token whatever the time is. A refusal is an exception, and not remembered."""
-    return jwt.decode(token, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
+def _signed_claims(token: str, secret: str) -> Mapping[str, Any]:
+    """What is in a token, expired or not. A refusal is an exception, and not remembered."""
+    options: Any = {"verify_exp": False, "verify_iat": False}
+    return MappingProxyType(jwt.decode(token, secret, algorithms=["HS256"], options=options))
 
 
 def _is_unsigned(token: str) -> bool:

@@ -173,3 +173,29 @@ def test_whoever_waits_when_it_is_closed_is_told(unanswering: str) -> None:
             return [str(each) for each in await asyncio.gather(*waiting, return_exceptions=True)]
 
     assert asyncio.run(scene()) == ["what was published may be lost: it is closed"] * 2
+
+
+def test_whoever_published_a_moment_before_it_was_closed_is_told_and_so_is_who_comes_after(
+    redis_url: str | None,
+) -> None:
+    async def scene() -> list[str]:
+        async with opened(redis_url) as pipeline:
+            begun = asyncio.create_task(pipeline.publish(CHANNEL, b"1"))
+            await asyncio.sleep(0)
+            await pipeline.close()
+            return [
+                str(each)
+                for each in await asyncio.gather(begun, pipeline.publish(CHANNEL, b"2"), return_exceptions=True)
+            ]
+
+    told = ["what was published may be lost: it is closed", "nothing is published any more: the connection is closed"]
+    assert asyncio.run(scene()) == told
+
+
+def test_what_cannot_be_sent_at_all_is_told_as_what_kept_it(real_redis: str) -> None:
+    async def scene() -> None:
+        async with opened(real_redis.replace("://", "://nobody:wrong@")) as pipeline:
+            with pytest.raises(redis.AuthenticationError):
+                await pipeline.publish(CHANNEL, b"1")
+
+    asyncio.run(scene())

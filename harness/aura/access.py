@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -62,7 +64,7 @@ class Access:
             return JSONResponse({"detail": "Tenant does not match the token"}, 403)
         return None
 
-    def _claims(self, authorization: str) -> dict[str, Any] | None:
+    def _claims(self, authorization: str) -> Mapping[str, Any] | None:
         scheme, _, token = authorization.strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -74,9 +76,8 @@ class Access:
 
 
 @lru_cache(REMEMBERED)
-def _signed_claims(token: str, secret: str) -> dict[str, Any]:
-    """What is in a token whatever the time is: expiry is compared on the run's clock, where PyJWT would read the
-    machine's. A refusal is an exception, and not remembered."""
+def _signed_claims(token: str, secret: str) -> Mapping[str, Any]:
+    """What is in a token, expired or not: expiry is compared on the run's clock, where PyJWT would read the machine's. A
+    refusal is an exception, and not remembered."""
     options: Any = {"require": ["sub", "tenant_id", "exp"], "verify_exp": False, "verify_iat": False}
-    claims: dict[str, Any] = jwt.decode(token, secret, algorithms=["HS256"], options=options)
-    return claims
+    return MappingProxyType(jwt.decode(token, secret, algorithms=["HS256"], options=options))

@@ -61,7 +61,7 @@ def recorded_first(view: View) -> Iterator[Finding | None]:
                 continue
             yield None
             for load in loads(view):
-                if load.told_by(action) and load.case == action.case:
+                if load.case == action.case and _told_by_it_alone(view, load, action):
                     yield from _sees(view, load, action, decision)
 
 
@@ -141,6 +141,12 @@ def _tells(view: View, action: CaseAction, decision: Decision) -> bool:
         and line.event.seq < action.seq < decision.seq
         for line in view.lines
     )
+
+
+def _told_by_it_alone(view: View, load: Load, action: CaseAction) -> bool:
+    """Two notifications of a case with the same id leave open which one a load was made for."""
+    same = [other for other in case_actions(view) if other.case == action.case and load.told_by(other)]
+    return same == [action]
 
 
 def _same_request(one: Decision, other: Decision) -> bool:

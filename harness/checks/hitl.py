@@ -210,10 +210,10 @@ def _logged(approval: Approval, decision: Decision, messages: tuple[Message, ...
             return clause, _finding(
                 approval, clause, f"{name} of the request in its feedback line", seen, signal, line, pointer=f"/{name}"
             )
-    # A message that is wrong in the same way is told of by its own clause.
-    decided = messages[0].field("approved") if messages else decision.approved
-    if isinstance(decided, bool) and line.field("approved") is not decided:
-        seen = f"{shown(line.field('approved'))} where it was {shown(decided)}"
+    # What the message says wrongly in the same way is told of by its own clause.
+    told = {message.field("approved") for message in messages if isinstance(message.field("approved"), bool)}
+    if line.field("approved") is not decision.approved and line.field("approved") not in told:
+        seen = f"{shown(line.field('approved'))} where it was {shown(decision.approved)}"
         expected = "the decision in its feedback line"
         return clause, _finding(approval, clause, expected, seen, signal, line, pointer="/approved")
     early = [message for message in messages if message.event.seq < line.event.seq]
