@@ -77,7 +77,9 @@ class Access:
 
 @lru_cache(REMEMBERED)
 def _signed_claims(token: str, secret: str) -> Mapping[str, Any]:
-    """What is in a token, expired or not: expiry is compared on the run's clock, where PyJWT would read the machine's. A
-    refusal is an exception, and not remembered."""
+    """What is in a token, expired or not: that is told on the run's clock, and PyJWT would read the machine's.
+
+    A refusal is an exception, and not remembered.
+    """
     options: Any = {"require": ["sub", "tenant_id", "exp"], "verify_exp": False, "verify_iat": False}
     return MappingProxyType(jwt.decode(token, secret, algorithms=["HS256"], options=options))

@@ -315,7 +315,7 @@ FIELDS = (
         "A rejection is told as an approval.",
         "publish.agree",
         aura(publishers=AlwaysApproved),
-        also="hitl.reject-recorded hitl.timeout-recorded hitl.feedback",
+        also="hitl.reject-recorded hitl.timeout-recorded",
     ),
     _of(
         "category-in-lower-case", "Categories are lower case.", "publish.common-fields", _changed("category", str.lower)

@@ -452,7 +452,7 @@ DEVIATIONS = (
         "told-before-stored", "The screen is told first, for speed.", "subscriber.stored-first", listening(_tells_first)
     ),
     _of("stored-twice", "save() in the listener and in the service.", "subscriber.stored", _saves(2)),
-    _of("not-stored", "Notifications are transient.", "subscriber.stored", _saves(0), also="action.recorded-first"),
+    _of("not-stored", "Notifications are transient.", "subscriber.stored", _saves(0)),
     _of(
         "told-twice",
         "Case actions are sent by the listener and by the service.",
