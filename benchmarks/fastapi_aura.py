@@ -1,5 +1,6 @@
 """The record endpoint as the real Aura runs it: FastAPI and pydantic behind four `BaseHTTPMiddleware`, the token by
-PyJWT, the feedback line, and a publish by redis-py's pool. It does what the simulated one does, and nothing else.
+PyJWT, the feedback line, and a publish by redis-py's pool. It does what the simulated one does, and gives each call an
+id, which costs next to nothing.
 """
 
 from __future__ import annotations
