@@ -24,7 +24,6 @@ DISPATCH: Final = 0.1
 
 _UNANSWERED, _ACCEPTED, _REFUSED = range(3)
 _FOREIGN = "foreign"
-_SHORT = "a subscriber less"
 _ENDLESS = float("inf")
 
 
@@ -91,7 +90,7 @@ class Gap:
     @property
     def reconnected(self) -> bool:
         """Whether it is one of a connection of ours, which was made again."""
-        return self.ended is not None and self.why != _SHORT
+        return self.ended is not None
 
     def takes(self, sent: float, answered: float) -> bool:
         """Whether what was published at some time between these may have fallen into it."""
@@ -204,11 +203,6 @@ class Ledger:
         self._foreign: Counter[str] = Counter()
         self._garbled: Counter[str] = Counter()
         self._first: dict[str, list[str]] = {}
-        self._receivers = 0
-        self._full = -_ENDLESS
-        """When the last message was sent that as many received as ever did."""
-        self._short: float | None = None
-        self._shortages: list[Gap] = []
 
     def __len__(self) -> int:
         return self._count
@@ -254,31 +248,13 @@ class Ledger:
         self._sent.extend([0.0] * ROOM)
         self._answered.extend([_ENDLESS] * ROOM)
 
-    def accepted(self, seq: int, at: float, receivers: int | None = None) -> None:
-        """`receivers` is what PUBLISH answers. Where they are fewer than they were, somebody else's connection is gone,
-        and what a screen does not show of such messages fell into that gap."""
+    def accepted(self, seq: int, at: float) -> None:
         self._answer[seq] = _ACCEPTED
         self._answered[seq] = at
-        if receivers is None:
-            return
-        if receivers == self._receivers and self._short is None:
-            self._full = self._sent[seq]
-        else:
-            self._counted(receivers, self._sent[seq], at)
 
     def refused(self, seq: int, at: float) -> None:
         self._answer[seq] = _REFUSED
         self._answered[seq] = at
-
-    def _counted(self, receivers: int, sent: float, at: float) -> None:
-        if receivers >= self._receivers:
-            self._receivers = receivers
-            self._full = sent
-            if self._short is not None:
-                self._shortages.append(Gap(BROADCAST, _SHORT, self._short, at, worker=self.worker))
-                self._short = None
-        elif self._short is None:
-            self._short = self._full
 
     # ---- What comes -------------------------------------------------------------------------------------------------
 
@@ -350,9 +326,7 @@ class Ledger:
             workers=(self.worker,),
             channels={name: self._account(name, accounts[name], hops) for name in sorted(accounts)},
             first=first,
-            gaps=tuple(
-                replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True) if count or gap.why != _SHORT
-            ),
+            gaps=tuple(replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True)),
             seconds=self._sent[self._count - 1] - self._sent[0] if self._count else 0.0,
             drained=drained,
         )
@@ -420,13 +394,14 @@ class Ledger:
             yield from passage.gaps
             if passage.gap is not None:
                 yield passage.gap
-        yield from self._shortages
-        if self._short is not None:
-            yield Gap(BROADCAST, _SHORT, self._short, worker=self.worker)
 
     def _gap_of(self, seq: int, hop: str, gaps: Sequence[Gap]) -> int | None:
+        """Of its own hop, if there is one. Where our subscription was gone, Synapse's may have been gone as well: what
+        came to us all the same did not have to come to a screen."""
         sent, answered = self._sent[seq], self._answered[seq]
-        return next((index for index, gap in enumerate(gaps) if gap.hop == hop and gap.takes(sent, answered)), None)
+        taking = [index for index, gap in enumerate(gaps) if gap.takes(sent, answered)]
+        own = [index for index in taking if gaps[index].hop == hop]
+        return next(iter(own or (taking if hop == BROADCAST else ())), None)
 
     def _keep(self, kind: str, shown: str) -> None:
         ids = self._first.setdefault(kind, [])

@@ -200,7 +200,7 @@ class Failing(Publisher):
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def publish(self, channel: str, wire: bytes) -> int:
+    def publish(self, channel: str, wire: bytes) -> None:
         raise self._error
 
 

@@ -247,14 +247,14 @@ class Load:
         wire = made(self.ledger.id(seq))
         self.ledger.send(channel, lane, self._clock.elapsed())
         try:
-            receivers = publisher.publish(channel, wire)
+            publisher.publish(channel, wire)
         except RefusedError as error:
             self.ledger.refused(seq, self._clock.elapsed())
             self._fire(DELIVERY, None, len(wire), error)
         except UnansweredError as error:
             self._fire(DELIVERY, None, len(wire), error)
         else:
-            self.ledger.accepted(seq, self._clock.elapsed(), receivers)
+            self.ledger.accepted(seq, self._clock.elapsed())
 
     # ---- What comes -------------------------------------------------------------------------------------------------
 
