@@ -86,6 +86,8 @@ class Gap:
     ended: float | None = None
     lost: int = 0
     worker: int = 0
+    excused: bool = True
+    """Whether the one who is loaded need not have done it: it is of our own subscription, or overlaps such a one."""
 
     @property
     def reconnected(self) -> bool:
@@ -94,7 +96,23 @@ class Gap:
 
     def takes(self, sent: float, answered: float) -> bool:
         """Whether what was published at some time between these may have fallen into it."""
-        return sent <= (_ENDLESS if self.ended is None else self.ended) and self.began <= answered
+        return sent <= self.until and self.began <= answered
+
+    @property
+    def until(self) -> float:
+        return _ENDLESS if self.ended is None else self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run is content with. `in_gaps` is how many gaps of a hop may take; where it does not say, those that are
+    excused may take any number, and what the others took is lost."""
+
+    lost: int = 0
+    duplicated: int = 0
+    in_gaps: Mapping[str, int] = field(default_factory=dict)
+    quiet: float = 3.0
+    """Seconds without an arrival after which what had not come was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +134,34 @@ class Result:
         return sum(self.channels.values(), Account())
 
     @property
-    def lost(self) -> int:
-        total = self.total
-        return total.delivery.lost + (total.broadcast.lost if total.broadcast else 0)
-
-    @property
     def rate(self) -> float:
         """Accepted messages a second."""
         return self.total.accepted / self.seconds if self.seconds else 0.0
 
-    def faults(self, most_lost: int = 0) -> Iterator[str]:
-        """Why this is not a run to be content with. What a gap took, and what was refused, is told and is no fault."""
+    @property
+    def hops(self) -> Mapping[str, Hop]:
+        """Of all channels."""
         total = self.total
-        if self.lost > most_lost:
-            yield f"{self.lost:,} lost, at most {most_lost:,} may be"
+        return {DELIVERY: total.delivery, **({} if total.broadcast is None else {BROADCAST: total.broadcast})}
+
+    @property
+    def in_gaps(self) -> int:
+        return sum(gap.lost for gap in self.gaps)
+
+    def lost(self, limits: Limits = Limits()) -> int:
+        """At all hops: what was due outside of gaps, and what gaps took that nothing excuses."""
+        taken = sum(gap.lost for gap in self.gaps if not gap.excused and gap.hop not in limits.in_gaps)
+        return taken + sum(hop.lost for hop in self.hops.values())
+
+    def faults(self, limits: Limits = Limits()) -> Iterator[str]:
+        """Why this is not a run to be content with. What was refused, is told and is no fault."""
+        total = self.total
+        if (lost := self.lost(limits)) > limits.lost:
+            yield f"{lost:,} lost, or later than {limits.quiet:g} s; at most {limits.lost:,} may be"
+        yield from self._faults_of_gaps(limits)
+        for hop, found in self.hops.items():
+            if found.duplicated > limits.duplicated:
+                yield f"{hop}: {found.duplicated:,} duplicated, at most {limits.duplicated:,} may be"
         if total.malformed:
             yield f"{total.malformed:,} malformed, none may be"
         if total.denied:
@@ -138,6 +170,15 @@ class Result:
             yield "messages still came when the drain was given up: what is told to be lost may only be late"
         if not total.sent:
             yield "nothing was sent"
+
+    def _faults_of_gaps(self, limits: Limits) -> Iterator[str]:
+        for hop, most in limits.in_gaps.items():
+            taken = sum(gap.lost for gap in self.gaps if gap.hop == hop)
+            if taken > most:
+                yield f"{hop}: {taken:,} lost in gaps, at most {most:,} may be"
+        for gap in self.gaps:
+            if gap.ended is None and gap.lost:
+                yield f"{gap.hop}: gone to the end ({gap.why}), {gap.lost:,} lost"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -390,10 +431,10 @@ class Ledger:
             yield BROADCAST
 
     def _gaps(self) -> Iterator[Gap]:
-        for passage in self._passages.values():
-            yield from passage.gaps
-            if passage.gap is not None:
-                yield passage.gap
+        ours = [*self._delivery.all_gaps()]
+        yield from ours
+        for gap in self._broadcast.all_gaps() if self._broadcast is not None else ():
+            yield replace(gap, excused=any(gap.takes(our.began, our.until) for our in ours))
 
     def _gap_of(self, seq: int, hop: str, gaps: Sequence[Gap]) -> int | None:
         """Of its own hop, if there is one. Where our subscription was gone, Synapse's may have been gone as well: what
@@ -459,6 +500,11 @@ class _Passage:
         else:
             self._newest[lane] = seq
         return True
+
+    def all_gaps(self) -> Iterator[Gap]:
+        yield from self.gaps
+        if self.gap is not None:
+            yield self.gap
 
     def open(self, at: float) -> None:
         self._since, self._last = at, None

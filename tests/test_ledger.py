@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.ledger import BROADCAST, DELIVERY, EXAMPLES, Account, Gap, Hop, Ledger, Marks, Result, merged, table
+from harness.ledger import (
+    BROADCAST,
+    DELIVERY,
+    EXAMPLES,
+    Account,
+    Gap,
+    Hop,
+    Ledger,
+    Limits,
+    Marks,
+    Result,
+    merged,
+    table,
+)
 
 ALERT, ACTION, RAG = "workbench:alert", "workbench:case:action", "workbench:rag:status"
 
@@ -70,7 +83,7 @@ def test_what_is_sent_accepted_and_delivered_is_all_that_there_is(book: Book) ->
         ALERT: Account(sent=1, accepted=1, mapped=1, delivery=Hop(reached=1)),
         ACTION: Account(sent=1, accepted=1, mapped=1, delivery=Hop(reached=1)),
     }
-    assert (result.lost, result.first, result.gaps, [*result.faults()]) == (0, {}, (), [])
+    assert (result.lost(), result.first, result.gaps, [*result.faults()]) == (0, {}, (), [])
 
 
 def test_accepted_and_never_delivered_is_lost(book: Book) -> None:
@@ -226,7 +239,7 @@ def test_what_came_off_redis_is_due_on_the_screen(seen: Book) -> None:
     assert seen.ledger.broadcast(shown)
     result = seen.ledger.result()
     assert result.total.broadcast == Hop(reached=1, lost=1)
-    assert result.lost == 1
+    assert result.lost() == 1
     assert [*seen.ledger.lost(BROADCAST)] == [lost]
 
 
@@ -308,8 +321,66 @@ def test_so_many_may_be_lost(book: Book) -> None:
     book.accepted()
     book.accepted()
     result = book.ledger.result()
-    assert [*result.faults(1)] == ["2 lost, at most 1 may be"]
-    assert [*result.faults(2)] == []
+    assert [*result.faults(Limits(lost=1, quiet=5))] == ["2 lost, or later than 5 s; at most 1 may be"]
+    assert [*result.faults(Limits(lost=2))] == []
+
+
+def test_so_many_copies_may_come_by_each_hop(seen: Book) -> None:
+    seq = seen.came()
+    for _ in range(2):
+        seen.ledger.broadcast(seq)
+    seen.ledger.delivered(seq)
+    result = seen.ledger.result()
+    assert [*result.faults()] == [
+        "Redis delivery: 1 duplicated, at most 0 may be",
+        "broadcast: 1 duplicated, at most 0 may be",
+    ]
+    assert [*result.faults(Limits(duplicated=1))] == []
+
+
+def test_what_a_screens_gap_took_is_lost_unless_so_many_may_be_in_gaps(seen: Book) -> None:
+    seen.ledger.broadcast(seen.came())
+    seen.cut(BROADCAST)
+    seen.came()
+    seen.restored(BROADCAST)
+    seen.ledger.broadcast(seen.came())
+    result = seen.ledger.result()
+    assert [*result.faults()] == ["1 lost, or later than 3 s; at most 0 may be"]
+    assert [*result.faults(Limits(in_gaps={BROADCAST: 1}))] == []
+    assert [*result.faults(Limits(in_gaps={BROADCAST: 0}))] == ["broadcast: 1 lost in gaps, at most 0 may be"]
+
+
+def test_a_screens_gap_is_excused_where_our_subscription_was_gone_as_well(seen: Book) -> None:
+    seen.ledger.broadcast(seen.came())
+    seen.cut(BROADCAST)
+    seen.came()
+    seen.cut(DELIVERY)
+    seen.restored(DELIVERY)
+    seen.restored(BROADCAST)
+    seen.ledger.broadcast(seen.came())
+    result = seen.ledger.result()
+    assert [(gap.hop, gap.lost, gap.excused) for gap in result.gaps] == [(DELIVERY, 0, True), (BROADCAST, 1, True)]
+    assert [*result.faults()] == []
+
+
+def test_what_our_own_subscription_missed_is_no_fault_unless_so_many_may_be_in_gaps(book: Book) -> None:
+    book.came()
+    book.cut()
+    book.accepted()
+    book.restored()
+    result = book.ledger.result()
+    assert [*result.faults()] == []
+    assert [*result.faults(Limits(in_gaps={DELIVERY: 0}))] == ["Redis delivery: 1 lost in gaps, at most 0 may be"]
+
+
+@pytest.mark.parametrize("hop", [DELIVERY, BROADCAST])
+def test_a_connection_that_never_came_back_and_missed_something_is_a_fault(seen: Book, hop: str) -> None:
+    seen.ledger.broadcast(seen.came())
+    seen.cut(hop)
+    assert [*seen.ledger.result().faults()] == []
+    (seen.accepted if hop == DELIVERY else seen.came)()
+    allowed = Limits(in_gaps={hop: 9})
+    assert [*seen.ledger.result().faults(allowed)] == [f"{hop}: gone to the end (it was cut), 1 lost"]
 
 
 def test_a_drain_that_was_given_up_is_a_fault(book: Book) -> None:

@@ -46,15 +46,17 @@ def test_a_run_without_a_fault_is_0() -> None:
 def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
     found = conclude(result(in_gap=7), {}, asked(), HOPS)
     assert found.exit_code == 0
-    assert "nothing lost but 7 in gaps" in found.text
+    assert "every threshold is kept outside of gaps, and of the 7 nobody can say" in found.text
     assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in found.text
 
 
 @pytest.mark.parametrize(
     ("came", "missing", "arguments", "fault"),
     [
-        (result(lost=1), {}, (), "1 lost, at most 0 may be"),
-        (result(lost=3), {}, ("--max-lost", "2"), "3 lost, at most 2 may be"),
+        (result(lost=1), {}, (), "1 lost, or later than 3 s; at most 0 may be"),
+        (result(lost=1), {}, ("--quiet-seconds", "9"), "1 lost, or later than 9 s; at most 0 may be"),
+        (result(in_gap=2), {}, ("--max-in-gap", "1"), "Redis delivery: 2 lost in gaps, at most 1 may be"),
+        (result(lost=3), {}, ("--max-lost", "2"), "3 lost, or later than 3 s; at most 2 may be"),
         (result(malformed=1), {}, (), "1 malformed, none may be"),
         (result(drained=False), {}, (), "messages still came when the drain was given up"),
         (result(), {"w": "it is gone"}, (), "the part of worker w is missing: it is gone"),
@@ -72,7 +74,11 @@ def test_each_fault_is_told_and_is_1(
 
 
 def test_as_many_may_be_lost_as_was_said() -> None:
-    assert conclude(result(lost=2), {}, asked("--max-lost", "2"), HOPS).exit_code == 0
+    found = conclude(result(lost=2), {}, asked("--max-lost", "2"), HOPS)
+    assert (found.exit_code, found.text.splitlines()[-1]) == (
+        0,
+        "2 lost, nothing malformed: every threshold is kept",
+    )
 
 
 def test_the_files_that_were_asked_for_are_written(tmp_path: Path, agreed: Agreement) -> None:

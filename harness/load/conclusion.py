@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from harness.ledger import Result, table
+from harness.ledger import Limits, Result, table
 from harness.load.options import Options
 from harness.load.recording import Parts
 from harness.load.thresholds import Measured, faults
@@ -26,10 +26,10 @@ def conclude(result: Result, missing: Mapping[str, str], options: Options, hops:
     """`missing` are the workers whose part did not come, and why."""
     found = [
         *(f"the part of worker {worker} is missing: {why}" for worker, why in missing.items()),
-        *result.faults(options.most_lost),
+        *result.faults(options.limits),
         *faults(options.thresholds, hops, result.rate),
     ]
-    lines = [table(result), *_verdict(result, found)]
+    lines = [table(result), *_verdict(result, options.limits, found)]
     return Conclusion("\n".join(lines), BROKEN if found else 0)
 
 
@@ -43,16 +43,24 @@ def write(
 ) -> None:
     """The files that were asked for."""
     if options.ledger is not None:
-        told = result.to_json() | {"lost": result.lost, "rate": result.rate, "exit_code": conclusion.exit_code}
+        told = result.to_json() | {
+            "lost": result.lost(options.limits),
+            "rate": result.rate,
+            "exit_code": conclusion.exit_code,
+        }
         options.ledger.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     if options.history is not None:
         with options.history.open("w", encoding="utf-8") as out:
             parts.write(out, run, began, result, finished=result.drained)
 
 
-def _verdict(result: Result, found: list[str]) -> Iterator[str]:
+def _verdict(result: Result, limits: Limits, found: list[str]) -> Iterator[str]:
     yield from (f"fault {fault}" for fault in found)
     if not found:
-        in_gaps = sum(gap.lost for gap in result.gaps)
-        told = f"nothing lost but {in_gaps:,} in gaps" if in_gaps else "nothing lost"
-        yield f"{told}, nothing malformed: every threshold is kept"
+        lost = result.lost(limits)
+        told = f"{lost:,} lost" if lost else "nothing lost"
+        if result.in_gaps:
+            kept = f"every threshold is kept outside of gaps, and of the {result.in_gaps:,} nobody can say"
+            yield f"{told} but {result.in_gaps:,} in gaps, nothing malformed: {kept}"
+        else:
+            yield f"{told}, nothing malformed: every threshold is kept"

@@ -39,11 +39,10 @@ CONNECTION: Final = "aura-harness-load"
 """Begins the names of its connections to Redis."""
 TICK: Final = 0.05
 QUIET: Final = 1.0
-"""Seconds without an arrival after which nothing more comes, when everything is there."""
-STILL: Final = 3.0
-"""The same while something is missing."""
+"""Seconds without an arrival after which nothing more comes, when everything is there; it is up to the options how long
+what is missing is waited for."""
 MOST_DRAIN: Final = 120.0
-"""Seconds of draining after which it is given up, although messages still come."""
+"""Seconds of draining beyond that after which it is given up, although messages still come."""
 TRIES: Final = 3
 TOKEN_SECONDS: Final = tokens.LIFETIME.total_seconds() / 4
 SHOWN: Final = 80
@@ -103,13 +102,17 @@ class Load:
         clock: Clock,
         fire: Fire,
         spool: Spool | None = None,
+        *,
+        still: float = 3.0,
     ) -> None:
+        """`still` is how many seconds without an arrival what is missing is waited for at the end."""
         self.ledger = Ledger(run, worker, screen=target.synapse is not None)
         self._target = target
         self._traffic = traffic
         self._clock = clock
         self._fire = fire
         self._spool = spool
+        self._still = still
         self._marks = Marks(run)
         self._worker = worker
         self._validators: Mapping[str, Validator] = compile_schemas(agreement)
@@ -171,10 +174,10 @@ class Load:
         """Returns when it is quiet, or after `MOST_DRAIN` although it is not."""
         began = since = self._clock.elapsed()
         seen = -1
-        while (now := self._clock.elapsed()) - began < MOST_DRAIN:
+        while (now := self._clock.elapsed()) - began < MOST_DRAIN + self._still:
             if self.ledger.arrivals != seen:
                 seen, since = self.ledger.arrivals, now
-            if now - since >= (QUIET if self.ledger.complete else STILL):
+            if now - since >= (QUIET if self.ledger.complete else self._still):
                 return True
             time.sleep(TICK)
         return False

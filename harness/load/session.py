@@ -198,6 +198,7 @@ class Session:
             clock,
             fire,
             Spool(clock) if read.history else None,
+            still=read.limits.quiet,
         )
         load.start()
         return load
