@@ -18,6 +18,8 @@ MAPPED: Final = "mapped"
 BROADCAST: Final = "broadcast"
 EXAMPLES: Final = 5
 """How many ids of each kind are told."""
+SHOWN: Final = 80
+"""Characters of an error that are told, or of what cannot be read."""
 ROOM: Final = 4096
 DISPATCH: Final = 0.1
 """Seconds by which one message may overtake another in Synapse, which handles each on a thread of its own."""
@@ -29,13 +31,15 @@ _ENDLESS = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """`lost` is due and not there; `in_gap` is not there either, and could not have come: nobody was connected."""
+    """`lost` is due and not there; `in_gap` is not there either, and could not have come: nobody was connected.
+    `malformed` is of the frames that reached a screen; what came off Redis is malformed for what can be made of it."""
 
     reached: int = 0
     lost: int = 0
     in_gap: int = 0
     duplicated: int = 0
     out_of_order: int = 0
+    malformed: int = 0
 
     def __add__(self, other: Self) -> Self:
         return replace(
@@ -128,6 +132,8 @@ class Result:
     """From the first message that was sent to the last."""
     drained: bool = True
     """Whether it was quiet at the end; where not, what is told to be lost may only be late."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """What went wrong in the load itself while it took something, and how often."""
 
     @property
     def total(self) -> Account:
@@ -162,10 +168,14 @@ class Result:
         for hop, found in self.hops.items():
             if found.duplicated > limits.duplicated:
                 yield f"{hop}: {found.duplicated:,} duplicated, at most {limits.duplicated:,} may be"
+            if found.malformed:
+                yield f"{hop}: {found.malformed:,} malformed, none may be"
         if total.malformed:
             yield f"{total.malformed:,} malformed, none may be"
         if total.denied:
             yield f"{total.denied:,} refused and delivered all the same, none may be"
+        for error, times in self.errors.items():
+            yield f"{error}, {times:,} times: an error of the load itself, and the ledger may be wrong; report it"
         if not self.drained:
             yield "messages still came when the drain was given up: what is told to be lost may only be late"
         if not total.sent:
@@ -193,6 +203,7 @@ class Result:
             gaps=tuple(Gap(**gap) for gap in value["gaps"]),
             seconds=value["seconds"],
             drained=value["drained"],
+            errors=value["errors"],
         )
 
 
@@ -214,6 +225,7 @@ def merged(results: Iterable[Result]) -> Result:
             gaps=first.gaps + other.gaps,
             seconds=max(first.seconds, other.seconds),
             drained=first.drained and other.drained,
+            errors=Counter(first.errors) + Counter(other.errors),
         )
     return first
 
@@ -243,6 +255,7 @@ class Ledger:
         self._broadcast = self._passages.get(BROADCAST)
         self._foreign: Counter[str] = Counter()
         self._garbled: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
         self._first: dict[str, list[str]] = {}
 
     def __len__(self) -> int:
@@ -312,6 +325,11 @@ class Ledger:
         """As `delivered`."""
         return self._broadcast is not None and self._broadcast.take(seq)
 
+    def misshown(self, seq: int) -> None:
+        """What reached the screen is no notification."""
+        self._passages[BROADCAST].malformed[self._channel[seq]] += 1
+        self._keep(f"malformed: {BROADCAST}", self.id(seq))
+
     def garbled(self, channel: str, shown: str) -> None:
         """One of ours of which nobody can say which."""
         self._garbled[channel] += 1
@@ -320,6 +338,10 @@ class Ledger:
     def foreign(self, channel: str, shown: str) -> None:
         self._foreign[channel] += 1
         self._keep(_FOREIGN, shown)
+
+    def failed(self, hop: str, error: Exception) -> None:
+        """Of ours, while something was taken."""
+        self._errors[f"{hop}: {type(error).__name__}: {str(error)[:SHOWN]}"] += 1
 
     # ---- When nothing can come --------------------------------------------------------------------------------------
 
@@ -370,6 +392,7 @@ class Ledger:
             gaps=tuple(replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True)),
             seconds=self._sent[self._count - 1] - self._sent[0] if self._count else 0.0,
             drained=drained,
+            errors=dict(self._errors),
         )
 
     def unclear(self) -> frozenset[int]:
@@ -402,7 +425,8 @@ class Ledger:
         for hop, passage in self._passages.items():
             for seq, times in enumerate(passage.arrived[: self._count]):
                 hops[self._channels[self._channel[seq]], hop]["reached"] += bool(times)
-            for word, counted in (("duplicated", passage.again), ("out_of_order", passage.late)):
+            words = {"duplicated": passage.again, "out_of_order": passage.late, "malformed": passage.malformed}
+            for word, counted in words.items():
                 for index, count in counted.items():
                     hops[self._channels[index], hop][word] += count
         for seq, times in enumerate(self._delivery.arrived[: self._count]):
@@ -478,6 +502,7 @@ class _Passage:
         self.arrived = bytearray()
         self.again: Counter[int] = Counter()
         self.late: Counter[int] = Counter()
+        self.malformed: Counter[int] = Counter()
         self.gaps: list[Gap] = []
         self.gap: Gap | None = None
 
@@ -523,8 +548,8 @@ class Marks:
 
     def __init__(self, run: str) -> None:
         mark = re.escape(f"{run}-w".encode())
-        self._id = re.compile(rb'"' + mark + rb'(\d+)-(\d+)"')
-        self._worker = re.compile(mark + rb"(\d+)-")
+        self._id = re.compile(rb'"' + mark + rb'(\d{1,9})-(\d{1,9})"')
+        self._worker = re.compile(mark + rb"(\d{1,9})-")
 
     def of(self, wire: bytes) -> tuple[int, int] | None:
         """Worker and sequence; None where there is no id that can be read."""
@@ -579,7 +604,7 @@ def _hop_rows(account: Account) -> Iterator[tuple[str, ...]]:
     for name, hop in ((DELIVERY, account.delivery), (MAPPED, None), (BROADCAST, account.broadcast)):
         if hop is not None:
             numbers = (hop.reached, hop.lost, hop.in_gap, hop.duplicated, hop.out_of_order)
-            yield (name, *(f"{number:,}" for number in numbers), "")
+            yield (name, *(f"{number:,}" for number in numbers), f"{hop.malformed:,}" if name == BROADCAST else "")
         elif name == MAPPED:
             yield (name, f"{account.mapped:,}", "", "", "", "", f"{account.malformed:,}")
 

@@ -521,6 +521,8 @@ def test_a_gap_meets_what_was_under_way_at_some_time_of_it() -> None:
         (b'{"case_id": "l1-w3-1', None, 3),
         (b'{"case_id": "l2-w3-17"}', None, None),
         (b"\xff\xfe", None, None),
+        (b'{"case_id": "l1-w0-' + b"9" * 5000 + b'"}', None, 0),
+        (b'{"case_id": "l1-w' + b"9" * 5000 + b'-1"}', None, None),
     ],
 )
 def test_an_id_is_found_in_whatever_comes(wire: bytes, found: object, whose: object) -> None:

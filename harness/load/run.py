@@ -20,7 +20,7 @@ from harness.agreement import Agreement
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.history import encode, wall
-from harness.ledger import BROADCAST, DELIVERY, MAPPED, Ledger, Marks, Result
+from harness.ledger import BROADCAST, DELIVERY, MAPPED, SHOWN, Ledger, Marks, Result
 from harness.live.address import shown, trusted
 from harness.live.aura import CLOCKS_APART, AuraTarget
 from harness.live.synapse import TOPIC, SynapseTarget
@@ -45,7 +45,6 @@ MOST_DRAIN: Final = 120.0
 """Seconds of draining beyond that after which it is given up, although messages still come."""
 TRIES: Final = 3
 TOKEN_SECONDS: Final = tokens.LIFETIME.total_seconds() / 4
-SHOWN: Final = 80
 PROBE: Final = b"-probe"
 _MADE_OF = {"workbench:alert": "alert", "workbench:rag:status": "rag-status", "workbench:case:action": "case-action"}
 
@@ -58,7 +57,7 @@ class LostError(Exception):
 
 
 class MalformedError(Exception):
-    """What came is nothing that Synapse can read, or does not conform to the schema of its channel."""
+    """What came is nothing that Synapse can read, or does not conform to the schema of its channel or of a DTO."""
 
 
 class NotAcceptedError(Exception):
@@ -262,7 +261,20 @@ class Load:
     # ---- What comes -------------------------------------------------------------------------------------------------
 
     def take(self, channel: str, wire: bytes) -> None:
-        """Off Redis."""
+        """Off Redis. Whatever goes wrong here is told at the end, and the next message is taken."""
+        try:
+            self._take(channel, wire)
+        except Exception as error:
+            self.ledger.failed(DELIVERY, error)
+
+    def show(self, frame: Frame) -> None:
+        """A MESSAGE frame on the screen; as `take`."""
+        try:
+            self._show(frame)
+        except Exception as error:
+            self.ledger.failed(BROADCAST, error)
+
+    def _take(self, channel: str, wire: bytes) -> None:
         came = self._clock.elapsed()
         found = self._marks.of(wire)
         if found is None:
@@ -280,8 +292,7 @@ class Load:
         if self._spool is not None:
             self._keep_message(self._spool, seq, channel, wire)
 
-    def show(self, frame: Frame) -> None:
-        """A MESSAGE frame on the screen."""
+    def _show(self, frame: Frame) -> None:
         came = self._clock.elapsed()
         if self._dark:
             self._dark = False
@@ -295,7 +306,10 @@ class Load:
         if worker != self._worker or frame.headers.get("destination", TOPIC) != TOPIC:
             return
         if self.ledger.broadcast(seq):
-            self._fire(BROADCAST, came - self.ledger.sent_at(seq), len(frame.body), None)
+            wrong = self._not_conforming("notification-dto", frame.body)
+            if wrong is not None:
+                self.ledger.misshown(seq)
+            self._fire(BROADCAST, None if wrong else came - self.ledger.sent_at(seq), len(frame.body), wrong)
         if self._spool is not None:
             data = as_event(frame) | {"subscription": "load"}  # each worker has its own, and keeps its own messages
             self._spool.keep(seq, "broadcast", data, "synapse", {})
@@ -319,7 +333,7 @@ class Load:
             wrong: Exception | None = MalformedError(str(error))
         else:
             took = self._clock.elapsed() - came
-            wrong = self._misplaced(channel, seq) or self._not_conforming(channel, wire)
+            wrong = self._misplaced(channel, seq) or self._not_conforming(_MADE_OF.get(channel, "notification"), wire)
         if wrong is not None:
             self.ledger.malformed(seq)
             self._fire(MAPPED, None, len(wire), wrong)
@@ -330,12 +344,12 @@ class Load:
         due = self.ledger.channel(seq)
         return None if channel == due else MalformedError(f"came on {channel}, {due} was expected")
 
-    def _not_conforming(self, channel: str, wire: bytes) -> Exception | None:
-        validator = self._validators[_MADE_OF.get(channel, "notification")]
+    def _not_conforming(self, schema: str, wire: bytes) -> Exception | None:
+        validator = self._validators[schema]
         try:
             value = json.loads(wire)
-        except ValueError as error:
-            return MalformedError(f"Java reads it, and it is no JSON ({error})")
+        except (ValueError, RecursionError) as error:
+            return MalformedError(f"no JSON, {schema} was expected ({error})")
         if validator.is_valid(value):
             return None
         return MalformedError(f"does not conform to {validator.name}: {validator.violations(value)[0].reason}")
