@@ -109,8 +109,8 @@ class Entry:
 
     total_rps = 20.0
 
-    def __init__(self, requests: int, without_time: int) -> None:
-        self.num_requests, self.num_none_requests = requests, without_time
+    def __init__(self, requests: int, without_time: int, failures: int) -> None:
+        self.num_requests, self.num_none_requests, self.num_failures = requests, without_time, failures
 
     def get_response_time_percentile(self, percent: float) -> int:
         assert percent == 0.95
@@ -119,8 +119,8 @@ class Entry:
 
 class Stats:
     def __init__(self) -> None:
-        self.entries = {(DELIVERY, "REDIS"): Entry(10, 4)}
+        self.entries = {(DELIVERY, "REDIS"): Entry(10, 4, 5)}
 
 
-def test_locusts_figures_are_seconds_and_count_what_has_a_time() -> None:
-    assert measured(Stats()) == {DELIVERY: Measured(p95=0.03, rate=20.0, count=6)}
+def test_locusts_figures_are_seconds_and_a_rate_of_what_did_not_fail() -> None:
+    assert measured(Stats()) == {DELIVERY: Measured(p95=0.03, rate=10.0, count=6)}

@@ -55,7 +55,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         ("--rate", {"default": f"{RATE:g}", "help": f"messages a second of each user ({RATE:g})"}),
         ("--flat-out", {"action": "store_true", "help": "no pace: measures throughput, and no latency"}),
         ("--decisions", {"default": "3:2", "help": "APPROVE:REJECT of what reviewers record (3:2)"}),
-        ("--max-p95", {"action": "append", "default": [], "help": '"HOP=TIME", as "Redis delivery=50ms"'}),
+        (
+            "--max-p95",
+            {"action": "append", "default": [], "help": '"HOP=TIME", as "Redis delivery=50ms"; 1ms at least'},
+        ),
         ("--min-rate", {"action": "append", "default": [], "help": "accepted messages a second, or HOP=N"}),
         ("--max-lost", {"default": "0", "help": "so many may be lost (0)"}),
         (

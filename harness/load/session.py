@@ -338,7 +338,7 @@ def measured(stats: Any) -> dict[str, Measured]:
     return {
         hop: Measured(
             p95=entry.get_response_time_percentile(0.95) / 1000,
-            rate=entry.total_rps,
+            rate=entry.total_rps * (entry.num_requests - entry.num_failures) / max(entry.num_requests, 1),
             count=entry.num_requests - entry.num_none_requests,
         )
         for hop, entry in entries.items()
