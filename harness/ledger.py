@@ -180,6 +180,8 @@ class Result:
             yield "messages still came when the drain was given up: what is told to be lost may only be late"
         if not total.sent:
             yield "nothing was sent"
+        elif not total.accepted:
+            yield f"none of {total.sent:,} was accepted; see what was answered"
 
     def _faults_of_gaps(self, limits: Limits) -> Iterator[str]:
         for hop, most in limits.in_gaps.items():

@@ -117,6 +117,7 @@ def test_an_indeterminate_one_that_came_has_come(book: Book) -> None:
 
 
 def test_what_was_refused_and_came_all_the_same_is_a_fault(book: Book) -> None:
+    book.came()
     seq = book.sent()
     book.ledger.refused(seq, book.at())
     book.ledger.delivered(seq)
@@ -315,6 +316,11 @@ def test_only_the_first_ids_are_kept(book: Book) -> None:
 
 def test_nothing_sent_is_a_fault(book: Book) -> None:
     assert [*book.ledger.result().faults()] == ["nothing was sent"]
+
+
+def test_nothing_accepted_is_a_fault(book: Book) -> None:
+    book.ledger.refused(book.sent(), book.at())
+    assert [*book.ledger.result().faults()] == ["none of 1 was accepted; see what was answered"]
 
 
 def test_so_many_may_be_lost(book: Book) -> None:

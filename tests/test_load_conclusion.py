@@ -37,15 +37,15 @@ def asked(*arguments: str) -> Options:
     return options.read(parser.parse_args(arguments))
 
 
-def test_a_run_without_a_fault_is_0() -> None:
-    found = conclude(result(), {}, asked("--max-p95", "Redis delivery=10ms", "--min-rate", "10"), HOPS)
-    assert found.exit_code == 0
+def test_a_run_that_keeps_everything_is_without_a_fault() -> None:
+    found = conclude(result(), {}, asked("--max-p95", "Redis delivery=10ms", "--min-rate", "10"), HOPS, {})
+    assert found.faults == ()
     assert found.text.endswith("\nnothing lost, nothing malformed: every threshold is kept")
 
 
 def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
-    found = conclude(result(in_gap=7), {}, asked(), HOPS)
-    assert found.exit_code == 0
+    found = conclude(result(in_gap=7), {}, asked(), HOPS, {})
+    assert found.faults == ()
     assert "every threshold is kept outside of gaps, and of the 7 nobody can say" in found.text
     assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in found.text
 
@@ -64,19 +64,23 @@ def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
         (result(), {}, ("--min-rate", "11"), "accepted: 10.0 a second, at least 11 was expected"),
     ],
 )
-def test_each_fault_is_told_and_is_1(
-    came: Result, missing: dict[str, str], arguments: tuple[str, ...], fault: str
-) -> None:
-    found = conclude(came, missing, asked(*arguments), HOPS)
-    assert found.exit_code == 1
+def test_each_fault_is_told(came: Result, missing: dict[str, str], arguments: tuple[str, ...], fault: str) -> None:
+    found = conclude(came, missing, asked(*arguments), HOPS, {})
+    assert any(told.startswith(fault) for told in found.faults)
     assert f"\nfault {fault}" in found.text
     assert "every threshold is kept" not in found.text
 
 
+def test_users_that_were_to_run_and_sent_nothing_are_a_fault_with_what_to_do() -> None:
+    found = conclude(result(), {}, asked(), HOPS, {"Detector": ALERT, "Trainer": "workbench:rag:status"})
+    (fault,) = found.faults
+    assert fault.startswith("Trainer: nothing was sent on workbench:rag:status; give each class a user (-u 4 at least)")
+
+
 def test_as_many_may_be_lost_as_was_said() -> None:
-    found = conclude(result(lost=2), {}, asked("--max-lost", "2"), HOPS)
-    assert (found.exit_code, found.text.splitlines()[-1]) == (
-        0,
+    found = conclude(result(lost=2), {}, asked("--max-lost", "2"), HOPS, {})
+    assert (found.faults, found.text.splitlines()[-1]) == (
+        (),
         "2 lost, nothing malformed: every threshold is kept",
     )
 
@@ -96,9 +100,9 @@ def test_the_files_that_were_asked_for_are_written(tmp_path: Path, agreed: Agree
         "command": [],
     }
     parts = Parts()
-    write(came, conclude(came, {}, read, HOPS), parts, read, run, datetime(2026, 1, 1, tzinfo=UTC))
+    write(came, conclude(came, {}, read, HOPS, {}), parts, read, run, datetime(2026, 1, 1, tzinfo=UTC))
     told = json.loads(ledger.read_text(encoding="utf-8"))
-    assert (told["lost"], told["rate"], told["exit_code"]) == (0, 10.0, 0)
+    assert (told["lost"], told["rate"], told["faults"], "exit_code" in told) == (0, 10.0, [], False)
     recorded = load(history)
     assert recorded.complete
     assert [event.data["lost"] for event in recorded.of("step") if event.data["do"] == "left-out"] == [7]

@@ -1,36 +1,44 @@
-"""What a load run comes to: one ledger of all workers, for people and as JSON, a history, and an exit code."""
+"""What a load run comes to: one ledger of all workers, for people and as JSON, a history, and its faults."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from harness.ledger import Limits, Result, table
+from harness.ledger import Account, Limits, Result, table
 from harness.load.options import Options
 from harness.load.recording import Parts
 from harness.load.thresholds import Measured, faults
 
-BROKEN: Final = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
+    """`faults` are empty for a run to be content with. Locust may end with 1 all the same, where a call failed."""
+
     text: str
-    exit_code: int
+    faults: tuple[str, ...]
 
 
-def conclude(result: Result, missing: Mapping[str, str], options: Options, hops: Mapping[str, Measured]) -> Conclusion:
-    """`missing` are the workers whose part did not come, and why."""
-    found = [
+def conclude(
+    result: Result,
+    missing: Mapping[str, str],
+    options: Options,
+    hops: Mapping[str, Measured],
+    due: Mapping[str, str],
+) -> Conclusion:
+    """`missing` are the workers whose part did not come, and why; `due` are the classes of users that were to run, and
+    the channel of each."""
+    found = (
         *(f"the part of worker {worker} is missing: {why}" for worker, why in missing.items()),
         *result.faults(options.limits),
+        *_idle(result, due),
         *faults(options.thresholds, hops, result.rate),
-    ]
+    )
     lines = [table(result), *_verdict(result, options.limits, found)]
-    return Conclusion("\n".join(lines), BROKEN if found else 0)
+    return Conclusion("\n".join(lines), found)
 
 
 def write(
@@ -43,18 +51,24 @@ def write(
 ) -> None:
     """The files that were asked for."""
     if options.ledger is not None:
-        told = result.to_json() | {
-            "lost": result.lost(options.limits),
-            "rate": result.rate,
-            "exit_code": conclusion.exit_code,
-        }
+        judged = {"lost": result.lost(options.limits), "rate": result.rate, "faults": conclusion.faults}
+        told = result.to_json() | judged
         options.ledger.write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     if options.history is not None:
         with options.history.open("w", encoding="utf-8") as out:
             parts.write(out, run, began, result, finished=result.drained)
 
 
-def _verdict(result: Result, limits: Limits, found: list[str]) -> Iterator[str]:
+def _idle(result: Result, due: Mapping[str, str]) -> Iterator[str]:
+    for users, channel in due.items():
+        if not result.channels.get(channel, Account()).sent:
+            yield (
+                f"{users}: nothing was sent on {channel}; give each class a user (-u 4 at least) and the time to send "
+                "(-t, --rate), or name the classes that are to run"
+            )
+
+
+def _verdict(result: Result, limits: Limits, found: Sequence[str]) -> Iterator[str]:
     yield from (f"fault {fault}" for fault in found)
     if not found:
         lost = result.lost(limits)

@@ -35,6 +35,13 @@ Role = Literal["local", "master", "worker"]
 Environment = Any
 """Locust's."""
 KINDS: Final = dict(zip(HOPS, ("POST", "REDIS", "DTO", "STOMP"), strict=True))
+SENDS: Final = {
+    "Reviewer": Settings().case_action_redis_channel,
+    "Detector": Settings().workbench_alert_channel,
+    "Trainer": Settings().workbench_rag_status_channel,
+}
+"""On which channel the messages of each class of users come."""
+BROKEN: Final = 1
 SILENT_SECONDS: Final = 15.0
 """Without a word from a worker that drains after which its part is given up."""
 CONNECT_SECONDS: Final = 5.0
@@ -211,7 +218,8 @@ class Session:
             return
         read = options.read(given)
         result = merged(test.results)
-        found = conclude(result, test.missing, read, measured(environment.stats))
+        due = {each.__name__: SENDS[each.__name__] for each in environment.user_classes if each.__name__ in SENDS}
+        found = conclude(result, test.missing, read, measured(environment.stats), due)
         run = described(
             options.target(given, environment.host, embedded=given.embedded),
             agreement.load(),
@@ -222,8 +230,8 @@ class Session:
         write(result, found, test.parts, read, run, test.began)
         test.parts.close()
         print(f"\n{found.text}\n", flush=True)
-        if found.exit_code:
-            environment.process_exit_code = found.exit_code
+        if found.faults:
+            environment.process_exit_code = BROKEN
 
     def _fail(self, environment: Environment, text: str) -> None:
         """Say it once, and end the run; not from within, for this is one of its own threads."""
