@@ -85,6 +85,26 @@ def test_a_host_needs_a_redis_and_a_secret() -> None:
         options.target(given("--redis-url", "redis://127.0.0.1:1"), HOST, embedded=False)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--redis-url", "redis://127.0.0.1:1"], r"--redis-url \(also HARNESS_REDIS_URL\) is given without --host"),
+        (["--synapse", "http://127.0.0.1:2"], r"--synapse \(also HARNESS_SYNAPSE_URL\) is given without --host"),
+        (["--secret", SECRET], "--secret is given without --host; give both, or neither"),
+        (["--token", "t"], "--token is given without --host"),
+        (["--tenant", "8"], "--tenant is given without --host"),
+    ],
+)
+def test_what_belongs_to_a_host_is_not_passed_over_without_one(arguments: Sequence[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        options.must_be_alone(given(*arguments))
+
+
+def test_a_secret_in_the_environment_is_for_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_AURA_SECRET", SECRET)
+    options.must_be_alone(given())
+
+
 def test_a_host_without_a_path_is_aura_itself() -> None:
     asked = given("--redis-url", "redis://127.0.0.1:1", "--secret", SECRET)
     assert options.target(asked, "http://127.0.0.1:9000", embedded=False).aura.url == HOST

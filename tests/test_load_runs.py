@@ -118,7 +118,7 @@ def test_a_run_that_is_ended_by_a_signal_tells_its_ledger_and_leaves_nothing_beh
         run.end()
     assert "nothing lost, nothing malformed" in run.rest
     assert added_up(run.told(), "accepted") >= 50
-    for url in (run.redis_url, run.said["synapse"], run.said["aura"].split()[-1]):
+    for url in (run.redis_url, run.said["synapse"].split()[-1], run.said["aura"].split()[-1]):
         parts = urlsplit(url)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((parts.hostname or "", parts.port or 0), 1)

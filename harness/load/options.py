@@ -21,6 +21,7 @@ from harness.load.traffic import Ratio
 
 _SECRET: Final = ("secret", "token", "redis_url")
 RATE: Final = 10.0
+_ALONE: Final = "give both, or neither for a private Redis and simulated systems"
 QUIET: Final = Limits().quiet
 _WITH_GAPS: Final = (DELIVERY, BROADCAST)
 
@@ -102,6 +103,18 @@ def read(given: argparse.Namespace) -> Options:
         ledger=_writable("--ledger", given.ledger),
         history=_writable("--history", given.history),
     )
+
+
+def must_be_alone(given: argparse.Namespace) -> None:
+    """A run without a host. A URL says what to load, wherever it is given; how to call may stand in an environment for
+    other runs."""
+    for option, variable in {"redis_url": "HARNESS_REDIS_URL", "synapse": "HARNESS_SYNAPSE_URL"}.items():
+        if getattr(given, option):
+            raise UsageError(f"--{option.replace('_', '-')} (also {variable}) is given without --host; {_ALONE}")
+    how = {"secret": "HARNESS_AURA_SECRET", "token": "HARNESS_AURA_TOKEN", "tenant": "HARNESS_TENANT"}
+    for option, variable in how.items():
+        if getattr(given, option) and getattr(given, option) != os.environ.get(variable):
+            raise UsageError(f"--{option} is given without --host; {_ALONE}")
 
 
 def target(given: argparse.Namespace, host: str, *, embedded: bool) -> Target:

@@ -12,15 +12,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from harness import agreement
 from harness.aura.settings import Settings
 from harness.clock import WallClock
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.ledger import Result, merged
 from harness.load import options
 from harness.load.conclusion import conclude, write
@@ -95,21 +95,32 @@ class Session:
         read = options.read(given)
         given.embedded = not environment.host
         if given.embedded:
-            if given.redis_url:
-                raise UsageError(
-                    "--redis-url (also HARNESS_REDIS_URL) is given without --host; give both, or none for a private "
-                    "Redis and simulated systems"
-                )
+            options.must_be_alone(given)
             systems = self._held.enter_context(embedded())
             environment.host, given.redis_url = systems.aura_url, systems.redis_url
             given.synapse, given.secret, given.token, given.tenant = systems.synapse_url, systems.secret, None, "7"
         target = options.target(given, environment.host, embedded=given.embedded)
         redis = Server(target.redis_url)
         self._redis = f"{redis.shown} (Redis {redis.version()})"
-        print(f"aura       {'simulated' if given.embedded else 'live'} at {target.aura.url}")
-        print(f"synapse    {target.synapse.url if target.synapse else 'none is given, so that no screen is looked at'}")
+        seat = "simulated" if given.embedded else "live"
+        print(f"aura       {seat} at {target.aura.url}")
+        screen = (
+            f"{seat} at {target.synapse.url}" if target.synapse else "none is given, so that no screen is looked at"
+        )
+        print(f"synapse    {screen}")
         print(f"redis      {self._redis}")
         print(f"sends      {options.told(given, read, embedded=given.embedded)}", flush=True)
+        self._prove(environment)
+
+    def _prove(self, environment: Environment) -> None:
+        """Before the time of the run begins, and before there are users that would have to be sent home."""
+        self._number(environment)
+        load = self._load(environment, None)
+        load.start()
+        load.stop()
+
+    def _number(self, environment: Environment) -> None:
+        environment.parsed_options.run_id = f"l{secrets.token_hex(3)}"
 
     def _send_workers_home(self, environment: Environment) -> None:
         """Those of `--processes` would wait for a master that is no more; they connect first."""
@@ -123,24 +134,30 @@ class Session:
     # ---- A test -----------------------------------------------------------------------------------------------------
 
     def start(self, environment: Environment, **_: object) -> None:
-        given = environment.parsed_options
         self._ending = False
-        if self._role != "worker":
-            given.run_id = f"l{secrets.token_hex(3)}"
-            self._test = _Test()
-            print(f"ids        begin with {given.run_id}-", flush=True)
-        if self._role == "master":
+        if self._role == "worker":
+            with self._showing_that_it_lives(environment.runner):
+                self._start_load(environment)
             return
+        self._number(environment)
+        self._test = _Test()
+        print(f"ids        begin with {environment.parsed_options.run_id}-", flush=True)
+        if self._role == "local":
+            with self._concluding:  # an end that comes now waits until this has said what does not work
+                self._start_load(environment)
+
+    def _start_load(self, environment: Environment) -> None:
+        read = options.read(environment.parsed_options)
+        load = self._load(environment, Spool(WallClock()) if read.history else None)
         try:
-            self.load = self._loaded(environment)
+            load.start()
         except HarnessError as error:
             if self._role == "worker":
                 environment.runner.send_message(FAILED, {"text": str(error)})
             else:
                 self._fail(environment, str(error))
-            return
-        if self._role == "worker":
-            environment.runner.send_message(HERE, None)
+        else:
+            self.load = load
 
     def stopping(self, environment: Environment, **_: object) -> None:
         """Before users are killed, who would leave calls without an answer."""
@@ -180,10 +197,10 @@ class Session:
         with self._closing:
             self._held.close()
 
-    def _loaded(self, environment: Environment) -> Load:
+    def _load(self, environment: Environment, spool: Spool | None) -> Load:
         given = environment.parsed_options
         read = options.read(given)
-        worker = max(environment.runner.worker_index, 0)
+        worker = 0 if self._role == "master" else max(environment.runner.worker_index, 0)
         clock = WallClock()
 
         def fire(hop: str, took: float | None, size: int, error: Exception | None) -> None:
@@ -196,7 +213,7 @@ class Session:
                 context={},
             )
 
-        load = Load(
+        return Load(
             given.run_id,
             worker,
             options.target(given, environment.host, embedded=given.embedded),
@@ -204,11 +221,9 @@ class Session:
             agreement.load(),
             clock,
             fire,
-            Spool(clock) if read.history else None,
+            spool,
             still=read.limits.quiet,
         )
-        load.start()
-        return load
 
     def _conclude(self, environment: Environment, test: _Test) -> None:
         given = environment.parsed_options
@@ -219,7 +234,8 @@ class Session:
         read = options.read(given)
         result = merged(test.results)
         due = {each.__name__: SENDS[each.__name__] for each in environment.user_classes if each.__name__ in SENDS}
-        found = conclude(result, test.missing, read, measured(environment.stats), due)
+        missing = test.missing(environment.runner.get_worker_index) if self._role == "master" else {}
+        found = conclude(result, missing, read, measured(environment.stats), due)
         run = described(
             options.target(given, environment.host, embedded=given.embedded),
             agreement.load(),
@@ -248,7 +264,7 @@ class Session:
         for client in tuple(test.heard):
             environment.runner.send_message(COLLECT, None, client)
             test.heard[client] = time.monotonic()
-        while missing := test.heard.keys() - test.done:
+        while missing := test.heard.keys() - test.done - test.failed:
             if all(time.monotonic() - test.heard[client] > SILENT_SECONDS for client in missing):
                 return
             time.sleep(TICK)
@@ -259,9 +275,7 @@ class Session:
         if load is None:
             return
         runner = environment.runner
-        over = threading.Event()
-        threading.Thread(target=self._say_so, args=(runner, over), daemon=True).start()
-        try:
+        with self._showing_that_it_lives(runner):
             load.settle()
             runner.stop()
             result = load.stop(drained=load.drain())
@@ -271,12 +285,22 @@ class Session:
             for lines in load.history():
                 runner.send_message(HISTORY, {"lines": list(lines)})
             runner.send_message(PART, result.to_json())
+
+    @contextmanager
+    def _showing_that_it_lives(self, runner: Any) -> Iterator[None]:
+        """To the master, which waits for it."""
+        over = threading.Event()
+
+        def say_so() -> None:
+            runner.send_message(HERE, None)
+            while not over.wait(SAYS_SO_SECONDS):
+                runner.send_message(HERE, None)
+
+        threading.Thread(target=say_so, daemon=True).start()
+        try:
+            yield
         finally:
             over.set()
-
-    def _say_so(self, runner: Any, over: threading.Event) -> None:
-        while not over.wait(SAYS_SO_SECONDS):
-            runner.send_message(HERE, None)
 
     def _here(self, environment: Environment, msg: Any) -> None:
         if self._test is not None:
@@ -294,6 +318,8 @@ class Session:
             self._here(environment, msg)
 
     def _worker_failed(self, environment: Environment, msg: Any) -> None:
+        if self._test is not None:
+            self._test.failed.add(msg.node_id)
         self._fail(environment, msg.data["text"])
 
     def _take_interrupts(self, environment: Environment) -> None:
@@ -334,10 +360,12 @@ class _Test:
         self.heard: dict[str, float] = {}
         """When a worker that takes part said something last."""
         self.done: set[str] = set()
+        self.failed: set[str] = set()
+        """Who could not begin, and has said why."""
 
-    @property
-    def missing(self) -> Mapping[str, str]:
-        return dict.fromkeys(sorted(self.heard.keys() - self.done), "it is gone")
+    def missing(self, index: Callable[[str], int]) -> Mapping[str, str]:
+        """By number and by locust's name."""
+        return {f"{index(client)} ({client})": "it is gone" for client in sorted(self.heard.keys() - self.done)}
 
 
 def measured(stats: Any) -> dict[str, Measured]:
