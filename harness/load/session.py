@@ -57,6 +57,7 @@ class Session:
         self._role: Role = "local"
         self._held = ExitStack()
         self._closing = threading.Lock()
+        self._starting = threading.Lock()
         self._concluding = threading.Lock()
         self._redis = ""
         self._failed = ""
@@ -143,7 +144,7 @@ class Session:
         self._test = _Test()
         print(f"ids        begin with {environment.parsed_options.run_id}-", flush=True)
         if self._role == "local":
-            with self._concluding:  # an end that comes now waits until this has said what does not work
+            with self._starting:
                 self._start_load(environment)
 
     def _start_load(self, environment: Environment) -> None:
@@ -160,8 +161,11 @@ class Session:
             self.load = load
 
     def stopping(self, environment: Environment, **_: object) -> None:
-        """Before users are killed, who would leave calls without an answer."""
+        """Before users are killed, who would leave calls without an answer, and before a start is, which has to say
+        what does not work."""
         self._ending = True
+        with self._starting:
+            pass
         if self.load is not None:
             self.load.settle()
 
@@ -250,12 +254,13 @@ class Session:
             environment.process_exit_code = BROKEN
 
     def _fail(self, environment: Environment, text: str) -> None:
-        """Say it once, and end the run; not from within, for this is one of its own threads."""
+        """Say it once, and end the run, unless it ends already; not from within, for this is one of its own threads."""
         if not self._failed:
             self._failed = text
             print(f"locustfile: {text}", file=sys.stderr, flush=True)
         environment.process_exit_code = HarnessError.exit_code
-        threading.Thread(target=environment.runner.quit, daemon=True).start()
+        if not self._ending:
+            threading.Thread(target=environment.runner.quit, daemon=True).start()
 
     # ---- Between master and workers ---------------------------------------------------------------------------------
 
