@@ -546,11 +546,12 @@ class _Passage:
 
 
 class Marks:
-    """Finds the id of a message in its bytes, which is all that can be trusted of a broken one."""
+    """Finds the id of a message in its bytes, which is all that can be trusted of a broken one; also where the message
+    became the text of another."""
 
     def __init__(self, run: str) -> None:
         mark = re.escape(f"{run}-w".encode())
-        self._id = re.compile(rb'"' + mark + rb'(\d{1,9})-(\d{1,9})"')
+        self._id = re.compile(rb'"' + mark + rb'(\d{1,9})-(\d{1,9})\\?"')
         self._worker = re.compile(mark + rb"(\d{1,9})-")
 
     def of(self, wire: bytes) -> tuple[int, int] | None:

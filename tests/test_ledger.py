@@ -526,6 +526,7 @@ def test_a_gap_meets_what_was_under_way_at_some_time_of_it() -> None:
         (b'{"case_id": "l1-w3-17-case"}', None, 3),
         (b'{"case_id": "l1-w3-1', None, 3),
         (b'{"case_id": "l2-w3-17"}', None, None),
+        (b'{"payload": "{\\"case_id\\": \\"l1-w3-17\\"}"}', (3, 17), 3),
         (b"\xff\xfe", None, None),
         (b'{"case_id": "l1-w0-' + b"9" * 5000 + b'"}', None, 0),
         (b'{"case_id": "l1-w' + b"9" * 5000 + b'-1"}', None, None),

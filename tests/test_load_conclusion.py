@@ -46,7 +46,10 @@ def test_a_run_that_keeps_everything_is_without_a_fault() -> None:
 def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
     found = conclude(result(in_gap=7), {}, asked(), HOPS, {})
     assert found.faults == ()
-    assert "every threshold is kept outside of gaps, and of the 7 nobody can say" in found.text
+    assert (
+        "nothing lost but 7 in gaps, nothing malformed: every threshold is kept, as far as gaps let it be seen"
+        in found.text
+    )
     assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in found.text
 
 

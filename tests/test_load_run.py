@@ -242,6 +242,7 @@ def test_what_does_not_conform_or_cannot_be_read_is_malformed(bench: Bench, chan
         lambda body: body.replace(b'"createdAt"', b'"created_at"'),
         lambda body: body[:-1],
         lambda body: json.dumps([json.loads(body)]).encode(),
+        lambda body: json.dumps({**json.loads(body), "payload": json.dumps(json.loads(body)["payload"])}).encode(),
     ],
 )
 def test_a_frame_that_is_no_dto_is_malformed_where_it_is_shown(bench: Bench, change: Callable[[bytes], bytes]) -> None:
