@@ -15,10 +15,10 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.load import options
-from harness.load.pace import Pace
 from harness.load.run import Answer, Load
 from harness.load.session import Session
 from harness.load.thresholds import RECORD
+from harness.load.traffic import Pace
 
 session = Session()
 logging.getLogger("httpx2").setLevel(logging.WARNING)

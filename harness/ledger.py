@@ -565,61 +565,6 @@ class Marks:
         return None if found is None else int(found[1])
 
 
-def table(result: Result) -> str:
-    """For people: what the publishers were told, then each hop, by channel."""
-    rows: list[tuple[str, ...]] = [("channel", *_ANSWERS, "foreign")]
-    for name, account in (*result.channels.items(), ("all", result.total)):
-        rows.append((name, *(f"{getattr(account, word):,}" for word in _ANSWERS), f"{account.foreign:,}"))
-    hops: list[tuple[str, ...]] = [
-        ("channel", "hop", "reached", "lost", "in a gap", "duplicated", "out of order", "malformed")
-    ]
-    for name, account in (*result.channels.items(), ("all", result.total)):
-        hops += [(name, *row) for row in _hop_rows(account)]
-    lines = [_heading(result), "", *_aligned(rows, 1), "", *_aligned(hops, 2)]
-    lines += _gap_lines(result)
-    lines += [f"first {kind}: {' '.join(ids)}" for kind, ids in result.first.items()]
-    return "\n".join(lines)
-
-
-_ANSWERS = ("sent", "accepted", "refused", "indeterminate")
-
-
-def _heading(result: Result) -> str:
-    workers = f", {len(result.workers)} workers" if len(result.workers) > 1 else ""
-    return (
-        f"ledger of {result.run}{workers}: {result.total.sent:,} sent in {result.seconds:.1f} s, "
-        f"{result.rate:,.0f} accepted a second"
-    )
-
-
-def _gap_lines(result: Result) -> Iterator[str]:
-    for hop in (DELIVERY, BROADCAST):
-        gaps = [gap for gap in result.gaps if gap.hop == hop]
-        if gaps:
-            lost, back = sum(gap.lost for gap in gaps), sum(gap.reconnected for gap in gaps)
-            yield f"gaps  {hop}: {len(gaps):,}, {back:,} of them ended by a reconnect; {lost:,} lost in them"
-        for gap in gaps[:EXAMPLES]:
-            until = "to the end" if gap.ended is None else f"{gap.ended - gap.began:.3f} s"
-            yield f"gap   {hop} of worker {gap.worker}, {until}: {gap.lost:,} lost in it ({gap.why})"
-
-
-def _hop_rows(account: Account) -> Iterator[tuple[str, ...]]:
-    for name, hop in ((DELIVERY, account.delivery), (MAPPED, None), (BROADCAST, account.broadcast)):
-        if hop is not None:
-            numbers = (hop.reached, hop.lost, hop.in_gap, hop.duplicated, hop.out_of_order)
-            yield (name, *(f"{number:,}" for number in numbers), f"{hop.malformed:,}" if name == BROADCAST else "")
-        elif name == MAPPED:
-            yield (name, f"{account.mapped:,}", "", "", "", "", f"{account.malformed:,}")
-
-
-def _aligned(rows: Sequence[Sequence[str]], texts: int) -> Iterator[str]:
-    """The first columns are text, the others numbers."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = zip(row, widths, range(len(row)), strict=True)
-        yield "  ".join(cell.ljust(width) if at < texts else cell.rjust(width) for cell, width, at in cells).rstrip()
-
-
 def _account(value: Mapping[str, Any]) -> Account:
     broadcast = value["broadcast"]
     return Account(

@@ -20,7 +20,6 @@ from harness.ledger import (
     Marks,
     Result,
     merged,
-    table,
 )
 
 ALERT, ACTION, RAG = "workbench:alert", "workbench:case:action", "workbench:rag:status"
@@ -455,21 +454,6 @@ def test_a_result_is_the_same_when_it_was_json(seen: Book) -> None:
     seen.ledger.foreign(RAG, "of others")
     result = seen.ledger.result()
     assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
-
-
-def test_the_table_names_channels_hops_gaps_and_ids(seen: Book) -> None:
-    seen.ledger.broadcast(seen.came(ALERT))
-    seen.cut()
-    seen.accepted(ACTION)
-    seen.restored()
-    seen.accepted(RAG)
-    shown = table(seen.ledger.result())
-    assert shown.splitlines()[0].startswith("ledger of l1: 3 sent in ")
-    assert "gap   Redis delivery of worker 0, 4.000 s: 1 lost in it (it was cut)" in shown
-    assert "gaps  Redis delivery: 1, 1 of them ended by a reconnect; 1 lost in them" in shown
-    assert "first lost: Redis delivery: l1-w0-2" in shown
-    (all_sent,) = (line for line in shown.splitlines() if line.split()[:2] == ["all", "3"])
-    assert all_sent.split() == ["all", "3", "3", "0", "0", "0"]
 
 
 @pytest.mark.parametrize("seed", range(30))

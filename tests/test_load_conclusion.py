@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def test_what_a_gap_took_is_told_and_is_no_fault() -> None:
         in found.text
     )
     assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in found.text
+
+
+def test_the_table_names_channels_hops_gaps_and_ids() -> None:
+    came = replace(result(lost=1, in_gap=7), first={"lost: Redis delivery": ("l1-w0-2", "l1-w0-3")})
+    shown = conclude(came, {}, asked(), HOPS, {}).text
+    assert shown.splitlines()[0] == "ledger of l1: 100 sent in 10.0 s, 10 accepted a second"
+    assert "gaps  Redis delivery: 1, 1 of them ended by a reconnect; 7 lost in them" in shown
+    assert "gap   Redis delivery of worker 0, 2.000 s: 7 lost in it (it was cut)" in shown
+    assert "first lost: Redis delivery: l1-w0-2 l1-w0-3" in shown
+    sent, delivered, mapped = (line.split() for line in shown.splitlines() if line.startswith("all "))
+    assert sent == ["all", "100", "100", "0", "0", "0"]
+    assert delivered == ["all", "Redis", "delivery", "92", "1", "7", "0", "0"]
+    assert mapped == ["all", "mapped", "92", "0"]
 
 
 @pytest.mark.parametrize(
