@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,8 @@ from harness.load import options
 from harness.load.conclusion import conclude, write
 from harness.load.options import Options
 from harness.load.recording import Parts
-from harness.load.session import measured
+from harness.load.run import LostError
+from harness.load.session import measured, only_losses
 from harness.load.thresholds import Measured
 
 ALERT = "workbench:alert"
@@ -139,9 +141,16 @@ class Entry:
 
 
 class Stats:
-    def __init__(self) -> None:
+    def __init__(self, *errors: object) -> None:
         self.entries = {(DELIVERY, "REDIS"): Entry(10, 4, 5)}
+        self.errors = {number: SimpleNamespace(error=error) for number, error in enumerate(errors)}
 
 
 def test_locusts_figures_are_seconds_and_a_rate_of_what_did_not_fail() -> None:
     assert measured(Stats()) == {DELIVERY: Measured(p95=0.03, rate=10.0, count=6)}
+
+
+def test_a_run_in_which_so_many_may_be_lost_is_not_ended_with_locusts_own_1_for_them() -> None:
+    assert only_losses(Stats(LostError("lost"), "LostError('lost')"))
+    assert not only_losses(Stats(LostError("lost"), ConnectionResetError()))
+    assert not only_losses(Stats())

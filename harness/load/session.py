@@ -26,7 +26,7 @@ from harness.load import options
 from harness.load.conclusion import conclude, write
 from harness.load.recording import Parts, Spool
 from harness.load.redis_link import Server
-from harness.load.run import Load, described
+from harness.load.run import Load, LostError, described
 from harness.load.systems import embedded
 from harness.load.thresholds import HOPS, Measured
 from harness.load.traffic import Traffic
@@ -252,6 +252,8 @@ class Session:
         print(f"\n{found.text}\n", flush=True)
         if found.faults:
             environment.process_exit_code = BROKEN
+        elif not environment.runner.exceptions and only_losses(environment.stats):
+            environment.process_exit_code = 0
 
     def _fail(self, environment: Environment, text: str) -> None:
         """Say it once, and end the run, unless it ends already; not from within, for this is one of its own threads."""
@@ -385,3 +387,9 @@ def measured(stats: Any) -> dict[str, Measured]:
         for hop, entry in entries.items()
         if entry is not None
     }
+
+
+def only_losses(stats: Any) -> bool:
+    """Whether all that failed was lost: so many may be, and locust would end with 1 for the first. It has failures as
+    exceptions, and those of workers as text."""
+    return bool(stats.errors) and all(LostError.__name__ in repr(each.error) for each in stats.errors.values())
