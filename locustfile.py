@@ -15,10 +15,10 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.load import options
-from harness.load.pace import Pace
 from harness.load.run import Answer, Load
 from harness.load.session import Session
 from harness.load.thresholds import RECORD
+from harness.load.traffic import Pace
 
 session = Session()
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -30,10 +30,12 @@ class Paced(User):
     abstract = True
 
     def on_start(self) -> None:
-        if session.load is None:  # it could not begin, and has said why
-            raise StopUser
-        self.load: Load = session.load
-        self.lane = self.load.lane()
+        self.load = session.load
+        if self.load is not None:
+            self.begin(self.load)
+
+    def begin(self, load: Load) -> None:
+        self.lane = load.lane()
         rate = options.read(self.environment.parsed_options).rate
         self.pace = Pace(rate, self.lane, time.monotonic()) if rate else None
         time.sleep(self.wait_time())
@@ -43,12 +45,12 @@ class Paced(User):
 
     @task
     def send(self) -> None:
-        if self.load.stopping:
+        if self.load is None or self.load.stopping:  # None: it could not begin, and has said why
             raise StopUser
         with self.load.sending():
-            self.send_one()
+            self.send_one(self.load)
 
-    def send_one(self) -> None:
+    def send_one(self, load: Load) -> None:
         raise NotImplementedError
 
 
@@ -59,21 +61,21 @@ class Reviewer(Paced, FastHttpUser):
     insecure = False
     weight = 1
 
-    def send_one(self) -> None:
-        call = self.load.call(self.lane)
+    def send_one(self, load: Load) -> None:
+        call = load.call(self.lane)
         with self.client.post(
-            self.load.url,
+            load.url,
             data=call.body,  # type: ignore[arg-type] # bytes are taken as they are
-            headers=dict(self.load.headers),
+            headers=dict(load.headers),
             name=RECORD,
             catch_response=True,
             allow_redirects=False,
         ) as answer:
             if not answer.status_code:
-                self.load.failed(call, answer.error)
+                load.failed(call, answer.error)
                 return
             headers = dict(answer.headers.items())
-            wrong = self.load.answered(call, Answer(answer.status_code, headers, answer.content or b""))
+            wrong = load.answered(call, Answer(answer.status_code, headers, answer.content or b""))
             if wrong is not None:
                 answer.failure(wrong)
 
@@ -81,12 +83,13 @@ class Reviewer(Paced, FastHttpUser):
 class Publishing(Paced):
     abstract = True
 
-    def on_start(self) -> None:
-        super().on_start()
-        self.publisher = self.load.publisher()
+    def begin(self, load: Load) -> None:
+        self.publisher = load.publisher()
+        super().begin(load)
 
     def on_stop(self) -> None:
-        self.publisher.close()
+        if self.load is not None:
+            self.publisher.close()
 
 
 class Detector(Publishing):
@@ -94,8 +97,8 @@ class Detector(Publishing):
 
     weight = 2
 
-    def send_one(self) -> None:
-        self.load.alert(self.publisher, self.lane)
+    def send_one(self, load: Load) -> None:
+        load.alert(self.publisher, self.lane)
 
 
 class Trainer(Publishing):
@@ -103,8 +106,8 @@ class Trainer(Publishing):
 
     weight = 1
 
-    def send_one(self) -> None:
-        self.load.rag_status(self.publisher, self.lane)
+    def send_one(self, load: Load) -> None:
+        load.rag_status(self.publisher, self.lane)
 
 
 def prepare(environment: Any, runner: Any, **_: Any) -> None:

@@ -18,25 +18,28 @@ MAPPED: Final = "mapped"
 BROADCAST: Final = "broadcast"
 EXAMPLES: Final = 5
 """How many ids of each kind are told."""
+SHOWN: Final = 80
+"""Characters of an error that are told, or of what cannot be read."""
 ROOM: Final = 4096
 DISPATCH: Final = 0.1
 """Seconds by which one message may overtake another in Synapse, which handles each on a thread of its own."""
 
 _UNANSWERED, _ACCEPTED, _REFUSED = range(3)
 _FOREIGN = "foreign"
-_SHORT = "a subscriber less"
 _ENDLESS = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """`lost` is due and not there; `in_gap` is not there either, and could not have come: nobody was connected."""
+    """`lost` is due and not there; `in_gap` is not there either, and could not have come: nobody was connected.
+    `malformed` is of the frames that reached a screen; what came off Redis is malformed for what can be made of it."""
 
     reached: int = 0
     lost: int = 0
     in_gap: int = 0
     duplicated: int = 0
     out_of_order: int = 0
+    malformed: int = 0
 
     def __add__(self, other: Self) -> Self:
         return replace(
@@ -87,15 +90,33 @@ class Gap:
     ended: float | None = None
     lost: int = 0
     worker: int = 0
+    excused: bool = True
+    """Whether the one who is loaded need not have done it: it is of our own subscription, or overlaps such a one."""
 
     @property
     def reconnected(self) -> bool:
         """Whether it is one of a connection of ours, which was made again."""
-        return self.ended is not None and self.why != _SHORT
+        return self.ended is not None
 
     def takes(self, sent: float, answered: float) -> bool:
         """Whether what was published at some time between these may have fallen into it."""
-        return sent <= (_ENDLESS if self.ended is None else self.ended) and self.began <= answered
+        return sent <= self.until and self.began <= answered
+
+    @property
+    def until(self) -> float:
+        return _ENDLESS if self.ended is None else self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run is content with. `in_gaps` is how many gaps of a hop may take; where it does not say, those that are
+    excused may take any number, and what the others took is lost."""
+
+    lost: int = 0
+    duplicated: int = 0
+    in_gaps: Mapping[str, int] = field(default_factory=dict)
+    quiet: float = 3.0
+    """Seconds without an arrival after which what had not come was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +132,65 @@ class Result:
     """From the first message that was sent to the last."""
     drained: bool = True
     """Whether it was quiet at the end; where not, what is told to be lost may only be late."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """What went wrong in the load itself while it took something, and how often."""
 
     @property
     def total(self) -> Account:
         return sum(self.channels.values(), Account())
 
     @property
-    def lost(self) -> int:
-        total = self.total
-        return total.delivery.lost + (total.broadcast.lost if total.broadcast else 0)
-
-    @property
     def rate(self) -> float:
         """Accepted messages a second."""
         return self.total.accepted / self.seconds if self.seconds else 0.0
 
-    def faults(self, most_lost: int = 0) -> Iterator[str]:
-        """Why this is not a run to be content with. What a gap took, and what was refused, is told and is no fault."""
+    @property
+    def hops(self) -> Mapping[str, Hop]:
+        """Of all channels."""
         total = self.total
-        if self.lost > most_lost:
-            yield f"{self.lost:,} lost, at most {most_lost:,} may be"
+        return {DELIVERY: total.delivery, **({} if total.broadcast is None else {BROADCAST: total.broadcast})}
+
+    @property
+    def in_gaps(self) -> int:
+        return sum(gap.lost for gap in self.gaps)
+
+    def lost(self, limits: Limits = Limits()) -> int:
+        """At all hops: what was due outside of gaps, and what gaps took that nothing excuses."""
+        taken = sum(gap.lost for gap in self.gaps if not gap.excused and gap.hop not in limits.in_gaps)
+        return taken + sum(hop.lost for hop in self.hops.values())
+
+    def faults(self, limits: Limits = Limits()) -> Iterator[str]:
+        """Why this is not a run to be content with. What was refused, is told and is no fault."""
+        total = self.total
+        if (lost := self.lost(limits)) > limits.lost:
+            yield f"{lost:,} lost, or later than {limits.quiet:g} s; at most {limits.lost:,} may be"
+        yield from self._faults_of_gaps(limits)
+        for hop, found in self.hops.items():
+            if found.duplicated > limits.duplicated:
+                yield f"{hop}: {found.duplicated:,} duplicated, at most {limits.duplicated:,} may be"
+            if found.malformed:
+                yield f"{hop}: {found.malformed:,} malformed, none may be"
         if total.malformed:
             yield f"{total.malformed:,} malformed, none may be"
         if total.denied:
             yield f"{total.denied:,} refused and delivered all the same, none may be"
+        for error, times in self.errors.items():
+            yield f"{error}, {times:,} times: an error of the load itself, and the ledger may be wrong; report it"
         if not self.drained:
             yield "messages still came when the drain was given up: what is told to be lost may only be late"
         if not total.sent:
             yield "nothing was sent"
+        elif not total.accepted:
+            yield f"none of {total.sent:,} was accepted; see what was answered"
+
+    def _faults_of_gaps(self, limits: Limits) -> Iterator[str]:
+        for hop, most in limits.in_gaps.items():
+            taken = sum(gap.lost for gap in self.gaps if gap.hop == hop)
+            if taken > most:
+                yield f"{hop}: {taken:,} lost in gaps, at most {most:,} may be"
+        for gap in self.gaps:
+            if gap.ended is None and gap.lost:
+                yield f"{gap.hop}: gone to the end ({gap.why}), {gap.lost:,} lost"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -153,6 +205,7 @@ class Result:
             gaps=tuple(Gap(**gap) for gap in value["gaps"]),
             seconds=value["seconds"],
             drained=value["drained"],
+            errors=value["errors"],
         )
 
 
@@ -174,6 +227,7 @@ def merged(results: Iterable[Result]) -> Result:
             gaps=first.gaps + other.gaps,
             seconds=max(first.seconds, other.seconds),
             drained=first.drained and other.drained,
+            errors=Counter(first.errors) + Counter(other.errors),
         )
     return first
 
@@ -203,12 +257,8 @@ class Ledger:
         self._broadcast = self._passages.get(BROADCAST)
         self._foreign: Counter[str] = Counter()
         self._garbled: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
         self._first: dict[str, list[str]] = {}
-        self._receivers = 0
-        self._full = -_ENDLESS
-        """When the last message was sent that as many received as ever did."""
-        self._short: float | None = None
-        self._shortages: list[Gap] = []
 
     def __len__(self) -> int:
         return self._count
@@ -254,31 +304,13 @@ class Ledger:
         self._sent.extend([0.0] * ROOM)
         self._answered.extend([_ENDLESS] * ROOM)
 
-    def accepted(self, seq: int, at: float, receivers: int | None = None) -> None:
-        """`receivers` is what PUBLISH answers. Where they are fewer than they were, somebody else's connection is gone,
-        and what a screen does not show of such messages fell into that gap."""
+    def accepted(self, seq: int, at: float) -> None:
         self._answer[seq] = _ACCEPTED
         self._answered[seq] = at
-        if receivers is None:
-            return
-        if receivers == self._receivers and self._short is None:
-            self._full = self._sent[seq]
-        else:
-            self._counted(receivers, self._sent[seq], at)
 
     def refused(self, seq: int, at: float) -> None:
         self._answer[seq] = _REFUSED
         self._answered[seq] = at
-
-    def _counted(self, receivers: int, sent: float, at: float) -> None:
-        if receivers >= self._receivers:
-            self._receivers = receivers
-            self._full = sent
-            if self._short is not None:
-                self._shortages.append(Gap(BROADCAST, _SHORT, self._short, at, worker=self.worker))
-                self._short = None
-        elif self._short is None:
-            self._short = self._full
 
     # ---- What comes -------------------------------------------------------------------------------------------------
 
@@ -295,6 +327,11 @@ class Ledger:
         """As `delivered`."""
         return self._broadcast is not None and self._broadcast.take(seq)
 
+    def misshown(self, seq: int) -> None:
+        """What reached the screen is no notification."""
+        self._passages[BROADCAST].malformed[self._channel[seq]] += 1
+        self._keep(f"malformed: {BROADCAST}", self.id(seq))
+
     def garbled(self, channel: str, shown: str) -> None:
         """One of ours of which nobody can say which."""
         self._garbled[channel] += 1
@@ -303,6 +340,10 @@ class Ledger:
     def foreign(self, channel: str, shown: str) -> None:
         self._foreign[channel] += 1
         self._keep(_FOREIGN, shown)
+
+    def failed(self, hop: str, error: Exception) -> None:
+        """Of ours, while something was taken."""
+        self._errors[f"{hop}: {type(error).__name__}: {str(error)[:SHOWN]}"] += 1
 
     # ---- When nothing can come --------------------------------------------------------------------------------------
 
@@ -350,11 +391,10 @@ class Ledger:
             workers=(self.worker,),
             channels={name: self._account(name, accounts[name], hops) for name in sorted(accounts)},
             first=first,
-            gaps=tuple(
-                replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True) if count or gap.why != _SHORT
-            ),
+            gaps=tuple(replace(gap, lost=count) for gap, count in zip(gaps, taken, strict=True)),
             seconds=self._sent[self._count - 1] - self._sent[0] if self._count else 0.0,
             drained=drained,
+            errors=dict(self._errors),
         )
 
     def unclear(self) -> frozenset[int]:
@@ -387,7 +427,8 @@ class Ledger:
         for hop, passage in self._passages.items():
             for seq, times in enumerate(passage.arrived[: self._count]):
                 hops[self._channels[self._channel[seq]], hop]["reached"] += bool(times)
-            for word, counted in (("duplicated", passage.again), ("out_of_order", passage.late)):
+            words = {"duplicated": passage.again, "out_of_order": passage.late, "malformed": passage.malformed}
+            for word, counted in words.items():
                 for index, count in counted.items():
                     hops[self._channels[index], hop][word] += count
         for seq, times in enumerate(self._delivery.arrived[: self._count]):
@@ -416,17 +457,18 @@ class Ledger:
             yield BROADCAST
 
     def _gaps(self) -> Iterator[Gap]:
-        for passage in self._passages.values():
-            yield from passage.gaps
-            if passage.gap is not None:
-                yield passage.gap
-        yield from self._shortages
-        if self._short is not None:
-            yield Gap(BROADCAST, _SHORT, self._short, worker=self.worker)
+        ours = [*self._delivery.all_gaps()]
+        yield from ours
+        for gap in self._broadcast.all_gaps() if self._broadcast is not None else ():
+            yield replace(gap, excused=any(gap.takes(our.began, our.until) for our in ours))
 
     def _gap_of(self, seq: int, hop: str, gaps: Sequence[Gap]) -> int | None:
+        """Of its own hop, if there is one. Where our subscription was gone, Synapse's may have been gone as well: what
+        came to us all the same did not have to come to a screen."""
         sent, answered = self._sent[seq], self._answered[seq]
-        return next((index for index, gap in enumerate(gaps) if gap.hop == hop and gap.takes(sent, answered)), None)
+        taking = [index for index, gap in enumerate(gaps) if gap.takes(sent, answered)]
+        own = [index for index in taking if gaps[index].hop == hop]
+        return next(iter(own or (taking if hop == BROADCAST else ())), None)
 
     def _keep(self, kind: str, shown: str) -> None:
         ids = self._first.setdefault(kind, [])
@@ -462,6 +504,7 @@ class _Passage:
         self.arrived = bytearray()
         self.again: Counter[int] = Counter()
         self.late: Counter[int] = Counter()
+        self.malformed: Counter[int] = Counter()
         self.gaps: list[Gap] = []
         self.gap: Gap | None = None
 
@@ -485,6 +528,11 @@ class _Passage:
             self._newest[lane] = seq
         return True
 
+    def all_gaps(self) -> Iterator[Gap]:
+        yield from self.gaps
+        if self.gap is not None:
+            yield self.gap
+
     def open(self, at: float) -> None:
         self._since, self._last = at, None
         if self.gap is not None:
@@ -498,12 +546,13 @@ class _Passage:
 
 
 class Marks:
-    """Finds the id of a message in its bytes, which is all that can be trusted of a broken one."""
+    """Finds the id of a message in its bytes, which is all that can be trusted of a broken one; also where the message
+    became the text of another."""
 
     def __init__(self, run: str) -> None:
         mark = re.escape(f"{run}-w".encode())
-        self._id = re.compile(rb'"' + mark + rb'(\d+)-(\d+)"')
-        self._worker = re.compile(mark + rb"(\d+)-")
+        self._id = re.compile(rb'"' + mark + rb'(\d{1,9})-(\d{1,9})\\?"')
+        self._worker = re.compile(mark + rb"(\d{1,9})-")
 
     def of(self, wire: bytes) -> tuple[int, int] | None:
         """Worker and sequence; None where there is no id that can be read."""
@@ -514,61 +563,6 @@ class Marks:
         """Whose it is, even if no sequence can be read; None for what is not of this run."""
         found = self._worker.search(wire)
         return None if found is None else int(found[1])
-
-
-def table(result: Result) -> str:
-    """For people: what the publishers were told, then each hop, by channel."""
-    rows: list[tuple[str, ...]] = [("channel", *_ANSWERS, "foreign")]
-    for name, account in (*result.channels.items(), ("all", result.total)):
-        rows.append((name, *(f"{getattr(account, word):,}" for word in _ANSWERS), f"{account.foreign:,}"))
-    hops: list[tuple[str, ...]] = [
-        ("channel", "hop", "reached", "lost", "in a gap", "duplicated", "out of order", "malformed")
-    ]
-    for name, account in (*result.channels.items(), ("all", result.total)):
-        hops += [(name, *row) for row in _hop_rows(account)]
-    lines = [_heading(result), "", *_aligned(rows, 1), "", *_aligned(hops, 2)]
-    lines += _gap_lines(result)
-    lines += [f"first {kind}: {' '.join(ids)}" for kind, ids in result.first.items()]
-    return "\n".join(lines)
-
-
-_ANSWERS = ("sent", "accepted", "refused", "indeterminate")
-
-
-def _heading(result: Result) -> str:
-    workers = f", {len(result.workers)} workers" if len(result.workers) > 1 else ""
-    return (
-        f"ledger of {result.run}{workers}: {result.total.sent:,} sent in {result.seconds:.1f} s, "
-        f"{result.rate:,.0f} accepted a second"
-    )
-
-
-def _gap_lines(result: Result) -> Iterator[str]:
-    for hop in (DELIVERY, BROADCAST):
-        gaps = [gap for gap in result.gaps if gap.hop == hop]
-        if gaps:
-            lost, back = sum(gap.lost for gap in gaps), sum(gap.reconnected for gap in gaps)
-            yield f"gaps  {hop}: {len(gaps):,}, {back:,} of them ended by a reconnect; {lost:,} lost in them"
-        for gap in gaps[:EXAMPLES]:
-            until = "to the end" if gap.ended is None else f"{gap.ended - gap.began:.3f} s"
-            yield f"gap   {hop} of worker {gap.worker}, {until}: {gap.lost:,} lost in it ({gap.why})"
-
-
-def _hop_rows(account: Account) -> Iterator[tuple[str, ...]]:
-    for name, hop in ((DELIVERY, account.delivery), (MAPPED, None), (BROADCAST, account.broadcast)):
-        if hop is not None:
-            numbers = (hop.reached, hop.lost, hop.in_gap, hop.duplicated, hop.out_of_order)
-            yield (name, *(f"{number:,}" for number in numbers), "")
-        elif name == MAPPED:
-            yield (name, f"{account.mapped:,}", "", "", "", "", f"{account.malformed:,}")
-
-
-def _aligned(rows: Sequence[Sequence[str]], texts: int) -> Iterator[str]:
-    """The first columns are text, the others numbers."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = zip(row, widths, range(len(row)), strict=True)
-        yield "  ".join(cell.ljust(width) if at < texts else cell.rjust(width) for cell, width, at in cells).rstrip()
 
 
 def _account(value: Mapping[str, Any]) -> Account:

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -19,7 +19,9 @@ class RedisServer:
     forgets its keys. Raises HarnessError when there is no binary, or it does not start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[], None] | None = None) -> None:
+        """`first` is called in its process before it is one."""
+        self._first = first
         self._binary = find_binary()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -38,7 +40,12 @@ class RedisServer:
         command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         # Of a process group of its own: Ctrl-C is for us, and we stop it when nobody needs it any more.
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+            preexec_fn=self._first,
         )
         try:
             _await_ready(self._process, self._binary)
@@ -55,9 +62,9 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def private_server() -> Iterator[RedisServer]:
-    """Started, and stopped at the end."""
-    server = RedisServer()
+def private_server(first: Callable[[], None] | None = None) -> Iterator[RedisServer]:
+    """Started, and stopped at the end; `first` as of RedisServer."""
+    server = RedisServer(first)
     server.start()
     try:
         yield server

@@ -83,11 +83,11 @@ def hanging_up() -> Iterator[str]:
         serving.join(SECONDS)
 
 
-def test_a_publish_says_how_many_received_it(real_redis: str) -> None:
+def test_what_is_published_comes_to_the_subscriber_as_it_was(real_redis: str) -> None:
     noted = Noted()
     publisher = Publisher(Server(real_redis), "a-publisher")
     with subscribed(real_redis, noted):
-        assert publisher.publish(ALERT, b"\xff one") == 1
+        publisher.publish(ALERT, b"\xff one")
         noted.until(lambda: noted.messages == [(ALERT, b"\xff one")])
     publisher.close()
 

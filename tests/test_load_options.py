@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.ledger import BROADCAST, DELIVERY, Limits
 from harness.load import options
 from harness.load.thresholds import LeastRate, MostP95
 
@@ -33,7 +34,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_any_option_it_is_paced_and_nothing_may_be_lost() -> None:
     read = options.read(given())
-    assert (read.rate, read.most_lost, read.thresholds, read.ledger, read.history) == (10.0, 0, (), None, None)
+    assert (read.rate, read.limits, read.thresholds, read.ledger, read.history) == (10.0, Limits(), (), None, None)
 
 
 def test_flat_out_has_no_pace_and_says_what_it_measures() -> None:
@@ -48,12 +49,21 @@ def test_thresholds_may_be_several() -> None:
     assert read.thresholds == (MostP95("Redis delivery", 0.05), MostP95("mapped", 0.001), LeastRate("", 100))
 
 
+def test_what_may_be_in_gaps_is_of_each_hop_or_of_the_one_that_is_named() -> None:
+    read = options.read(given("--max-in-gap", "5", "--max-in-gap", "broadcast=7"))
+    assert read.limits.in_gaps == {DELIVERY: 5, BROADCAST: 7}
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--rate", "0"], "--rate 0: a number above 0 was expected"),
         (["--rate", "fast"], "--rate fast: a number above 0 was expected"),
         (["--max-lost", "-1"], "--max-lost -1: a whole number was expected"),
+        (["--max-duplicated", "x"], "--max-duplicated x: a whole number was expected"),
+        (["--max-in-gap", "broadcast="], "--max-in-gap broadcast=: a whole number was expected"),
+        (["--max-in-gap", "mapped=1"], "--max-in-gap mapped=1: 'mapped' has no gaps; give 'Redis delivery' or"),
+        (["--quiet-seconds", "0"], "--quiet-seconds 0: a number above 0 was expected"),
         (["--ledger", "/nowhere/at/all.json"], "--ledger /nowhere/at/all.json: it cannot be written"),
         (["--min-rate", "x"], "--min-rate x: a number of messages a second was expected"),
     ],
@@ -73,6 +83,26 @@ def test_a_host_needs_a_redis_and_a_secret() -> None:
         options.target(given(), HOST, embedded=False)
     with pytest.raises(UsageError, match="--host needs a secret to sign tokens with"):
         options.target(given("--redis-url", "redis://127.0.0.1:1"), HOST, embedded=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--redis-url", "redis://127.0.0.1:1"], r"--redis-url \(also HARNESS_REDIS_URL\) is given without --host"),
+        (["--synapse", "http://127.0.0.1:2"], r"--synapse \(also HARNESS_SYNAPSE_URL\) is given without --host"),
+        (["--secret", SECRET], "--secret is given without --host; give both, or neither"),
+        (["--token", "t"], "--token is given without --host"),
+        (["--tenant", "8"], "--tenant is given without --host"),
+    ],
+)
+def test_what_belongs_to_a_host_is_not_passed_over_without_one(arguments: Sequence[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        options.must_be_alone(given(*arguments))
+
+
+def test_a_secret_in_the_environment_is_for_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_AURA_SECRET", SECRET)
+    options.must_be_alone(given())
 
 
 def test_a_host_without_a_path_is_aura_itself() -> None:

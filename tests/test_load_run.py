@@ -200,7 +200,7 @@ class Failing(Publisher):
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def publish(self, channel: str, wire: bytes) -> int:
+    def publish(self, channel: str, wire: bytes) -> None:
         raise self._error
 
 
@@ -233,6 +233,45 @@ def test_what_does_not_conform_or_cannot_be_read_is_malformed(bench: Bench, chan
     total = bench.load.ledger.result().total
     assert (total.malformed, total.mapped, total.delivery) == (1, 0, Hop(reached=1))
     assert bench.told == [(DELIVERY, True), (MAPPED, False)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.replace(b'"tenantId": 0', b'"tenantId": "0"'),
+        lambda body: body.replace(b'"createdAt"', b'"created_at"'),
+        lambda body: body[:-1],
+        lambda body: json.dumps([json.loads(body)]).encode(),
+        lambda body: json.dumps({**json.loads(body), "payload": json.dumps(json.loads(body)["payload"])}).encode(),
+    ],
+)
+def test_a_frame_that_is_no_dto_is_malformed_where_it_is_shown(bench: Bench, change: Callable[[bytes], bytes]) -> None:
+    call = bench.load.call(lane=1)
+    bench.answered(call, 200, ENVELOPE)
+    wire = published(call)
+    bench.load.take(ACTION, wire)
+    frame = shown(ACTION, wire)
+    bench.load.show(Frame("MESSAGE", frame.headers, change(frame.body)))
+    result = bench.load.stop()
+    assert (result.total.mapped, result.total.broadcast) == (1, Hop(reached=1, malformed=1))
+    assert [*result.faults()] == ["broadcast: 1 malformed, none may be"]
+    assert result.first == {"malformed: broadcast": ("l1-w0-0",)}
+    assert bench.told == [(DELIVERY, True), (MAPPED, True), (BROADCAST, False)]
+
+
+def test_an_error_of_ours_is_told_and_the_next_message_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(seq: int) -> bool:
+        raise IndexError(f"no {seq}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.load.ledger, "delivered", fail)
+        patched.setattr(bench.load.ledger, "broadcast", fail)
+        bench.recorded()
+    bench.recorded()
+    result = bench.load.stop()
+    assert result.total.delivery == Hop(reached=1, lost=1)
+    assert result.errors == {"Redis delivery: IndexError: no 0": 1, "broadcast: IndexError: no 0": 1}
+    assert "Redis delivery: IndexError: no 0, 1 times: an error of the load itself" in "\n".join(result.faults())
 
 
 def test_what_comes_on_another_channel_is_malformed(bench: Bench) -> None:

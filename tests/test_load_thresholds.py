@@ -16,7 +16,7 @@ HOPS = {
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("50ms", 0.05), ("0.5s", 0.5), ("300us", 0.0003), ("2s", 2.0), ("1e3ms", 1.0)]
+    ("text", "seconds"), [("50ms", 0.05), ("0.5s", 0.5), ("1500us", 0.0015), ("2s", 2.0), ("1e3ms", 1.0)]
 )
 def test_a_time_has_a_unit(text: str, seconds: float) -> None:
     found = MostP95.parse(f"Redis delivery={text}")
@@ -27,6 +27,12 @@ def test_a_time_has_a_unit(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["Redis delivery", "Redis delivery=", "=50ms", "50ms", "Redis delivery=50", "x=-1s"])
 def test_what_is_no_threshold_is_told_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match=r'HOP=TIME was expected, such as "Redis delivery=50ms"'):
+        MostP95.parse(text)
+
+
+@pytest.mark.parametrize("text", ["mapped=300us", "mapped=0.9ms"])
+def test_a_time_that_locust_rounds_to_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="at least 1 ms was expected, for locust rounds times to milliseconds"):
         MostP95.parse(text)
 
 

@@ -12,8 +12,7 @@ from harness.aura.body import read_action
 from harness.clock import WallClock
 from harness.errors import UsageError
 from harness.ledger import Marks
-from harness.load.pace import MOST_BEHIND, Pace
-from harness.load.traffic import Ratio, Traffic
+from harness.load.traffic import MOST_BEHIND, Pace, Ratio, Traffic
 from harness.schema import compile_schemas
 
 MARKS = Marks("l1")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.ledger import BROADCAST, DELIVERY, Limits
 from harness.live.address import must_be_url, shown
 from harness.live.aura import DIRECT, AuraTarget, tenant_of
 from harness.live.synapse import SynapseTarget
@@ -20,6 +21,9 @@ from harness.load.traffic import Ratio
 
 _SECRET: Final = ("secret", "token", "redis_url")
 RATE: Final = 10.0
+_ALONE: Final = "give both, or neither for a private Redis and simulated systems"
+QUIET: Final = Limits().quiet
+_WITH_GAPS: Final = (DELIVERY, BROADCAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Options:
     ratio: Ratio
     rate: float | None
     thresholds: tuple[Threshold, ...]
-    most_lost: int
+    limits: Limits
     seed: int
     ledger: Path | None
     history: Path | None
@@ -52,9 +56,23 @@ def add(parser: argparse.ArgumentParser) -> None:
         ("--rate", {"default": f"{RATE:g}", "help": f"messages a second of each user ({RATE:g})"}),
         ("--flat-out", {"action": "store_true", "help": "no pace: measures throughput, and no latency"}),
         ("--decisions", {"default": "3:2", "help": "APPROVE:REJECT of what reviewers record (3:2)"}),
-        ("--max-p95", {"action": "append", "default": [], "help": '"HOP=TIME", as "Redis delivery=50ms"'}),
+        (
+            "--max-p95",
+            {"action": "append", "default": [], "help": '"HOP=TIME", as "Redis delivery=50ms"; 1ms at least'},
+        ),
         ("--min-rate", {"action": "append", "default": [], "help": "accepted messages a second, or HOP=N"}),
-        ("--max-lost", {"default": "0", "help": "so many may be lost outside of gaps (0)"}),
+        ("--max-lost", {"default": "0", "help": "so many may be lost (0)"}),
+        (
+            "--max-in-gap",
+            {
+                "action": "append",
+                "default": [],
+                "help": "so many may be lost in the gaps of each hop, or HOP=N; where it is not given, any number in "
+                "those of our own subscription, and what a screen's took is lost",
+            },
+        ),
+        ("--max-duplicated", {"default": "0", "help": "so many copies may come by each hop (0)"}),
+        ("--quiet-seconds", {"default": f"{QUIET:g}", "help": f"what comes later than that is lost ({QUIET:g})"}),
         ("--ledger", {"default": None, "metavar": "FILE", "help": "keep the ledger, as JSON"}),
         ("--history", {"default": None, "metavar": "FILE", "help": "keep what `aura-harness check` judges"}),
         ("--seed", {"default": "1", "help": "of the texts (1)"}),
@@ -75,11 +93,28 @@ def read(given: argparse.Namespace) -> Options:
             *(MostP95.parse(text) for text in given.max_p95),
             *(LeastRate.parse(text) for text in given.min_rate),
         ),
-        most_lost=_whole("--max-lost", given.max_lost),
+        limits=Limits(
+            lost=_whole("--max-lost", given.max_lost),
+            duplicated=_whole("--max-duplicated", given.max_duplicated),
+            in_gaps=dict(pair for text in given.max_in_gap for pair in _in_gaps(text)),
+            quiet=_number("--quiet-seconds", given.quiet_seconds),
+        ),
         seed=_whole("--seed", given.seed),
         ledger=_writable("--ledger", given.ledger),
         history=_writable("--history", given.history),
     )
+
+
+def must_be_alone(given: argparse.Namespace) -> None:
+    """A run without a host. A URL says what to load, wherever it is given; how to call may stand in an environment for
+    other runs."""
+    for option, variable in {"redis_url": "HARNESS_REDIS_URL", "synapse": "HARNESS_SYNAPSE_URL"}.items():
+        if getattr(given, option):
+            raise UsageError(f"--{option.replace('_', '-')} (also {variable}) is given without --host; {_ALONE}")
+    how = {"secret": "HARNESS_AURA_SECRET", "token": "HARNESS_AURA_TOKEN", "tenant": "HARNESS_TENANT"}
+    for option, variable in how.items():
+        if getattr(given, option) and getattr(given, option) != os.environ.get(variable):
+            raise UsageError(f"--{option} is given without --host; {_ALONE}")
 
 
 def target(given: argparse.Namespace, host: str, *, embedded: bool) -> Target:
@@ -130,11 +165,21 @@ def _number(option: str, text: object) -> float:
     return number
 
 
-def _whole(option: str, text: object) -> int:
+def _whole(option: str, text: object, given: object = None) -> int:
+    """`given` is the whole of what was said, where the number is a part of it."""
     written = str(text)
     if not (written.isascii() and written.isdigit()):
-        raise UsageError(f"{option} {text}: a whole number was expected")
+        raise UsageError(f"{option} {given or text}: a whole number was expected")
     return int(written)
+
+
+def _in_gaps(text: str) -> Iterator[tuple[str, int]]:
+    """A number for each hop that has gaps, or for the one that is named."""
+    hop, _, number = text.rpartition("=")
+    if hop and hop not in _WITH_GAPS:
+        raise UsageError(f"--max-in-gap {text}: {hop!r} has no gaps; give {' or '.join(map(repr, _WITH_GAPS))}")
+    most = _whole("--max-in-gap", number, text)
+    return ((each, most) for each in ((hop,) if hop else _WITH_GAPS))
 
 
 def _writable(option: str, text: str | None) -> Path | None:

@@ -83,8 +83,8 @@ class Publisher:
     def __init__(self, server: Server, name: str) -> None:
         self._connection = server.connection(name)
 
-    def publish(self, channel: str, wire: bytes) -> int:
-        """How many received it. Raises RefusedError or UnansweredError; the next one connects again."""
+    def publish(self, channel: str, wire: bytes) -> None:
+        """Raises RefusedError or UnansweredError; the next one connects again."""
         connection = self._connection
         try:
             connection.connect()
@@ -93,7 +93,7 @@ class Publisher:
             raise RefusedError(str(error)) from error
         try:
             connection.send_packed_command(command, check_health=False)
-            return int(connection.read_response())
+            connection.read_response()
         except ResponseError as error:
             raise RefusedError(str(error)) from error
         except (RedisError, OSError) as error:

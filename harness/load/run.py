@@ -20,7 +20,7 @@ from harness.agreement import Agreement
 from harness.clock import Clock
 from harness.errors import HarnessError
 from harness.history import encode, wall
-from harness.ledger import BROADCAST, DELIVERY, MAPPED, Ledger, Marks, Result
+from harness.ledger import BROADCAST, DELIVERY, MAPPED, SHOWN, Ledger, Marks, Result
 from harness.live.address import shown, trusted
 from harness.live.aura import CLOCKS_APART, AuraTarget
 from harness.live.synapse import TOPIC, SynapseTarget
@@ -39,14 +39,12 @@ CONNECTION: Final = "aura-harness-load"
 """Begins the names of its connections to Redis."""
 TICK: Final = 0.05
 QUIET: Final = 1.0
-"""Seconds without an arrival after which nothing more comes, when everything is there."""
-STILL: Final = 3.0
-"""The same while something is missing."""
+"""Seconds without an arrival after which nothing more comes, when everything is there; it is up to the options how long
+what is missing is waited for."""
 MOST_DRAIN: Final = 120.0
-"""Seconds of draining after which it is given up, although messages still come."""
+"""Seconds of draining beyond that after which it is given up, although messages still come."""
 TRIES: Final = 3
 TOKEN_SECONDS: Final = tokens.LIFETIME.total_seconds() / 4
-SHOWN: Final = 80
 PROBE: Final = b"-probe"
 _MADE_OF = {"workbench:alert": "alert", "workbench:rag:status": "rag-status", "workbench:case:action": "case-action"}
 
@@ -59,7 +57,7 @@ class LostError(Exception):
 
 
 class MalformedError(Exception):
-    """What came is nothing that Synapse can read, or does not conform to the schema of its channel."""
+    """What came is nothing that Synapse can read, or does not conform to the schema of its channel or of a DTO."""
 
 
 class NotAcceptedError(Exception):
@@ -103,13 +101,17 @@ class Load:
         clock: Clock,
         fire: Fire,
         spool: Spool | None = None,
+        *,
+        still: float = 3.0,
     ) -> None:
+        """`still` is how many seconds without an arrival what is missing is waited for at the end."""
         self.ledger = Ledger(run, worker, screen=target.synapse is not None)
         self._target = target
         self._traffic = traffic
         self._clock = clock
         self._fire = fire
         self._spool = spool
+        self._still = still
         self._marks = Marks(run)
         self._worker = worker
         self._validators: Mapping[str, Validator] = compile_schemas(agreement)
@@ -171,10 +173,10 @@ class Load:
         """Returns when it is quiet, or after `MOST_DRAIN` although it is not."""
         began = since = self._clock.elapsed()
         seen = -1
-        while (now := self._clock.elapsed()) - began < MOST_DRAIN:
+        while (now := self._clock.elapsed()) - began < MOST_DRAIN + self._still:
             if self.ledger.arrivals != seen:
                 seen, since = self.ledger.arrivals, now
-            if now - since >= (QUIET if self.ledger.complete else STILL):
+            if now - since >= (QUIET if self.ledger.complete else self._still):
                 return True
             time.sleep(TICK)
         return False
@@ -247,19 +249,32 @@ class Load:
         wire = made(self.ledger.id(seq))
         self.ledger.send(channel, lane, self._clock.elapsed())
         try:
-            receivers = publisher.publish(channel, wire)
+            publisher.publish(channel, wire)
         except RefusedError as error:
             self.ledger.refused(seq, self._clock.elapsed())
             self._fire(DELIVERY, None, len(wire), error)
         except UnansweredError as error:
             self._fire(DELIVERY, None, len(wire), error)
         else:
-            self.ledger.accepted(seq, self._clock.elapsed(), receivers)
+            self.ledger.accepted(seq, self._clock.elapsed())
 
     # ---- What comes -------------------------------------------------------------------------------------------------
 
     def take(self, channel: str, wire: bytes) -> None:
-        """Off Redis."""
+        """Off Redis. Whatever goes wrong here is told at the end, and the next message is taken."""
+        try:
+            self._take(channel, wire)
+        except Exception as error:
+            self.ledger.failed(DELIVERY, error)
+
+    def show(self, frame: Frame) -> None:
+        """A MESSAGE frame on the screen; as `take`."""
+        try:
+            self._show(frame)
+        except Exception as error:
+            self.ledger.failed(BROADCAST, error)
+
+    def _take(self, channel: str, wire: bytes) -> None:
         came = self._clock.elapsed()
         found = self._marks.of(wire)
         if found is None:
@@ -277,8 +292,7 @@ class Load:
         if self._spool is not None:
             self._keep_message(self._spool, seq, channel, wire)
 
-    def show(self, frame: Frame) -> None:
-        """A MESSAGE frame on the screen."""
+    def _show(self, frame: Frame) -> None:
         came = self._clock.elapsed()
         if self._dark:
             self._dark = False
@@ -292,7 +306,10 @@ class Load:
         if worker != self._worker or frame.headers.get("destination", TOPIC) != TOPIC:
             return
         if self.ledger.broadcast(seq):
-            self._fire(BROADCAST, came - self.ledger.sent_at(seq), len(frame.body), None)
+            wrong = self._not_conforming("notification-dto", frame.body)
+            if wrong is not None:
+                self.ledger.misshown(seq)
+            self._fire(BROADCAST, None if wrong else came - self.ledger.sent_at(seq), len(frame.body), wrong)
         if self._spool is not None:
             data = as_event(frame) | {"subscription": "load"}  # each worker has its own, and keeps its own messages
             self._spool.keep(seq, "broadcast", data, "synapse", {})
@@ -316,7 +333,7 @@ class Load:
             wrong: Exception | None = MalformedError(str(error))
         else:
             took = self._clock.elapsed() - came
-            wrong = self._misplaced(channel, seq) or self._not_conforming(channel, wire)
+            wrong = self._misplaced(channel, seq) or self._not_conforming(_MADE_OF.get(channel, "notification"), wire)
         if wrong is not None:
             self.ledger.malformed(seq)
             self._fire(MAPPED, None, len(wire), wrong)
@@ -327,12 +344,12 @@ class Load:
         due = self.ledger.channel(seq)
         return None if channel == due else MalformedError(f"came on {channel}, {due} was expected")
 
-    def _not_conforming(self, channel: str, wire: bytes) -> Exception | None:
-        validator = self._validators[_MADE_OF.get(channel, "notification")]
+    def _not_conforming(self, schema: str, wire: bytes) -> Exception | None:
+        validator = self._validators[schema]
         try:
             value = json.loads(wire)
-        except ValueError as error:
-            return MalformedError(f"Java reads it, and it is no JSON ({error})")
+        except (ValueError, RecursionError) as error:
+            return MalformedError(f"no JSON, {schema} was expected ({error})")
         if validator.is_valid(value):
             return None
         return MalformedError(f"does not conform to {validator.name}: {validator.violations(value)[0].reason}")

@@ -12,21 +12,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from harness import agreement
 from harness.aura.settings import Settings
 from harness.clock import WallClock
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.ledger import Result, merged
 from harness.load import options
 from harness.load.conclusion import conclude, write
 from harness.load.recording import Parts, Spool
 from harness.load.redis_link import Server
-from harness.load.run import Load, described
+from harness.load.run import Load, LostError, described
 from harness.load.systems import embedded
 from harness.load.thresholds import HOPS, Measured
 from harness.load.traffic import Traffic
@@ -35,6 +35,13 @@ Role = Literal["local", "master", "worker"]
 Environment = Any
 """Locust's."""
 KINDS: Final = dict(zip(HOPS, ("POST", "REDIS", "DTO", "STOMP"), strict=True))
+SENDS: Final = {
+    "Reviewer": Settings().case_action_redis_channel,
+    "Detector": Settings().workbench_alert_channel,
+    "Trainer": Settings().workbench_rag_status_channel,
+}
+"""On which channel the messages of each class of users come."""
+BROKEN: Final = 1
 SILENT_SECONDS: Final = 15.0
 """Without a word from a worker that drains after which its part is given up."""
 CONNECT_SECONDS: Final = 5.0
@@ -50,6 +57,7 @@ class Session:
         self._role: Role = "local"
         self._held = ExitStack()
         self._closing = threading.Lock()
+        self._starting = threading.Lock()
         self._concluding = threading.Lock()
         self._redis = ""
         self._failed = ""
@@ -88,21 +96,32 @@ class Session:
         read = options.read(given)
         given.embedded = not environment.host
         if given.embedded:
-            if given.redis_url:
-                raise UsageError(
-                    "--redis-url (also HARNESS_REDIS_URL) is given without --host; give both, or none for a private "
-                    "Redis and simulated systems"
-                )
+            options.must_be_alone(given)
             systems = self._held.enter_context(embedded())
             environment.host, given.redis_url = systems.aura_url, systems.redis_url
             given.synapse, given.secret, given.token, given.tenant = systems.synapse_url, systems.secret, None, "7"
         target = options.target(given, environment.host, embedded=given.embedded)
         redis = Server(target.redis_url)
         self._redis = f"{redis.shown} (Redis {redis.version()})"
-        print(f"aura       {'simulated' if given.embedded else 'live'} at {target.aura.url}")
-        print(f"synapse    {target.synapse.url if target.synapse else 'none is given, so that no screen is looked at'}")
+        seat = "simulated" if given.embedded else "live"
+        print(f"aura       {seat} at {target.aura.url}")
+        screen = (
+            f"{seat} at {target.synapse.url}" if target.synapse else "none is given, so that no screen is looked at"
+        )
+        print(f"synapse    {screen}")
         print(f"redis      {self._redis}")
         print(f"sends      {options.told(given, read, embedded=given.embedded)}", flush=True)
+        self._prove(environment)
+
+    def _prove(self, environment: Environment) -> None:
+        """Before the time of the run begins, and before there are users that would have to be sent home."""
+        self._number(environment)
+        load = self._load(environment, None)
+        load.start()
+        load.stop()
+
+    def _number(self, environment: Environment) -> None:
+        environment.parsed_options.run_id = f"l{secrets.token_hex(3)}"
 
     def _send_workers_home(self, environment: Environment) -> None:
         """Those of `--processes` would wait for a master that is no more; they connect first."""
@@ -116,28 +135,37 @@ class Session:
     # ---- A test -----------------------------------------------------------------------------------------------------
 
     def start(self, environment: Environment, **_: object) -> None:
-        given = environment.parsed_options
         self._ending = False
-        if self._role != "worker":
-            given.run_id = f"l{secrets.token_hex(3)}"
-            self._test = _Test()
-            print(f"ids        begin with {given.run_id}-", flush=True)
-        if self._role == "master":
+        if self._role == "worker":
+            with self._showing_that_it_lives(environment.runner):
+                self._start_load(environment)
             return
+        self._number(environment)
+        self._test = _Test()
+        print(f"ids        begin with {environment.parsed_options.run_id}-", flush=True)
+        if self._role == "local":
+            with self._starting:
+                self._start_load(environment)
+
+    def _start_load(self, environment: Environment) -> None:
+        read = options.read(environment.parsed_options)
+        load = self._load(environment, Spool(WallClock()) if read.history else None)
         try:
-            self.load = self._loaded(environment)
+            load.start()
         except HarnessError as error:
             if self._role == "worker":
                 environment.runner.send_message(FAILED, {"text": str(error)})
             else:
                 self._fail(environment, str(error))
-            return
-        if self._role == "worker":
-            environment.runner.send_message(HERE, None)
+        else:
+            self.load = load
 
     def stopping(self, environment: Environment, **_: object) -> None:
-        """Before users are killed, who would leave calls without an answer."""
+        """Before users are killed, who would leave calls without an answer, and before a start is, which has to say
+        what does not work."""
         self._ending = True
+        with self._starting:
+            pass
         if self.load is not None:
             self.load.settle()
 
@@ -173,10 +201,10 @@ class Session:
         with self._closing:
             self._held.close()
 
-    def _loaded(self, environment: Environment) -> Load:
+    def _load(self, environment: Environment, spool: Spool | None) -> Load:
         given = environment.parsed_options
         read = options.read(given)
-        worker = max(environment.runner.worker_index, 0)
+        worker = 0 if self._role == "master" else max(environment.runner.worker_index, 0)
         clock = WallClock()
 
         def fire(hop: str, took: float | None, size: int, error: Exception | None) -> None:
@@ -189,7 +217,7 @@ class Session:
                 context={},
             )
 
-        load = Load(
+        return Load(
             given.run_id,
             worker,
             options.target(given, environment.host, embedded=given.embedded),
@@ -197,10 +225,9 @@ class Session:
             agreement.load(),
             clock,
             fire,
-            Spool(clock) if read.history else None,
+            spool,
+            still=read.limits.quiet,
         )
-        load.start()
-        return load
 
     def _conclude(self, environment: Environment, test: _Test) -> None:
         given = environment.parsed_options
@@ -210,7 +237,9 @@ class Session:
             return
         read = options.read(given)
         result = merged(test.results)
-        found = conclude(result, test.missing, read, measured(environment.stats))
+        due = {each.__name__: SENDS[each.__name__] for each in environment.user_classes if each.__name__ in SENDS}
+        missing = test.missing(environment.runner.get_worker_index) if self._role == "master" else {}
+        found = conclude(result, missing, read, measured(environment.stats), due)
         run = described(
             options.target(given, environment.host, embedded=given.embedded),
             agreement.load(),
@@ -221,16 +250,19 @@ class Session:
         write(result, found, test.parts, read, run, test.began)
         test.parts.close()
         print(f"\n{found.text}\n", flush=True)
-        if found.exit_code:
-            environment.process_exit_code = found.exit_code
+        if found.faults:
+            environment.process_exit_code = BROKEN
+        elif not environment.runner.exceptions and only_losses(environment.stats):
+            environment.process_exit_code = 0
 
     def _fail(self, environment: Environment, text: str) -> None:
-        """Say it once, and end the run; not from within, for this is one of its own threads."""
+        """Say it once, and end the run, unless it ends already; not from within, for this is one of its own threads."""
         if not self._failed:
             self._failed = text
             print(f"locustfile: {text}", file=sys.stderr, flush=True)
         environment.process_exit_code = HarnessError.exit_code
-        threading.Thread(target=environment.runner.quit, daemon=True).start()
+        if not self._ending:
+            threading.Thread(target=environment.runner.quit, daemon=True).start()
 
     # ---- Between master and workers ---------------------------------------------------------------------------------
 
@@ -239,7 +271,7 @@ class Session:
         for client in tuple(test.heard):
             environment.runner.send_message(COLLECT, None, client)
             test.heard[client] = time.monotonic()
-        while missing := test.heard.keys() - test.done:
+        while missing := test.heard.keys() - test.done - test.failed:
             if all(time.monotonic() - test.heard[client] > SILENT_SECONDS for client in missing):
                 return
             time.sleep(TICK)
@@ -250,9 +282,7 @@ class Session:
         if load is None:
             return
         runner = environment.runner
-        over = threading.Event()
-        threading.Thread(target=self._say_so, args=(runner, over), daemon=True).start()
-        try:
+        with self._showing_that_it_lives(runner):
             load.settle()
             runner.stop()
             result = load.stop(drained=load.drain())
@@ -262,12 +292,22 @@ class Session:
             for lines in load.history():
                 runner.send_message(HISTORY, {"lines": list(lines)})
             runner.send_message(PART, result.to_json())
+
+    @contextmanager
+    def _showing_that_it_lives(self, runner: Any) -> Iterator[None]:
+        """To the master, which waits for it."""
+        over = threading.Event()
+
+        def say_so() -> None:
+            runner.send_message(HERE, None)
+            while not over.wait(SAYS_SO_SECONDS):
+                runner.send_message(HERE, None)
+
+        threading.Thread(target=say_so, daemon=True).start()
+        try:
+            yield
         finally:
             over.set()
-
-    def _say_so(self, runner: Any, over: threading.Event) -> None:
-        while not over.wait(SAYS_SO_SECONDS):
-            runner.send_message(HERE, None)
 
     def _here(self, environment: Environment, msg: Any) -> None:
         if self._test is not None:
@@ -285,6 +325,8 @@ class Session:
             self._here(environment, msg)
 
     def _worker_failed(self, environment: Environment, msg: Any) -> None:
+        if self._test is not None:
+            self._test.failed.add(msg.node_id)
         self._fail(environment, msg.data["text"])
 
     def _take_interrupts(self, environment: Environment) -> None:
@@ -325,10 +367,12 @@ class _Test:
         self.heard: dict[str, float] = {}
         """When a worker that takes part said something last."""
         self.done: set[str] = set()
+        self.failed: set[str] = set()
+        """Who could not begin, and has said why."""
 
-    @property
-    def missing(self) -> Mapping[str, str]:
-        return dict.fromkeys(sorted(self.heard.keys() - self.done), "it is gone")
+    def missing(self, index: Callable[[str], int]) -> Mapping[str, str]:
+        """By number and by locust's name."""
+        return {f"{index(client)} ({client})": "it is gone" for client in sorted(self.heard.keys() - self.done)}
 
 
 def measured(stats: Any) -> dict[str, Measured]:
@@ -337,9 +381,15 @@ def measured(stats: Any) -> dict[str, Measured]:
     return {
         hop: Measured(
             p95=entry.get_response_time_percentile(0.95) / 1000,
-            rate=entry.total_rps,
+            rate=entry.total_rps * (entry.num_requests - entry.num_failures) / max(entry.num_requests, 1),
             count=entry.num_requests - entry.num_none_requests,
         )
         for hop, entry in entries.items()
         if entry is not None
     }
+
+
+def only_losses(stats: Any) -> bool:
+    """Whether all that failed was lost: so many may be, and locust would end with 1 for the first. It has failures as
+    exceptions, and those of workers as text."""
+    return bool(stats.errors) and all(LostError.__name__ in repr(each.error) for each in stats.errors.values())

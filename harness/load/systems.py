@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,9 @@ from harness.redis_server import private_server
 
 UP_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""Loaded here, for between fork and exec nothing may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,10 @@ class Systems:
 
 @contextmanager
 def embedded() -> Iterator[Systems]:
-    """Started, and stopped at the end. Two processes, for two cores. Raises HarnessError when one does not come up."""
+    """Started, and stopped at the end; on Linux they end with us, too, where we are killed, if our main thread called
+    this. Two processes, for two cores. Raises HarnessError when one does not come up."""
     secret = secrets.token_hex(32)
-    with private_server() as redis, ExitStack() as held:
+    with private_server(_ends_with_us) as redis, ExitStack() as held:
         urls = {seat: held.enter_context(_served(seat, redis.url, secret)) for seat in ("aura", "synapse")}
         for seat, url in urls.items():
             _await_up(seat, url)
@@ -54,6 +60,7 @@ def _served(seat: str, redis_url: str, secret: str) -> Iterator[str]:
         text=True,
         process_group=0,
         env={**os.environ, "JWT_SECRET": secret},
+        preexec_fn=_ends_with_us,
     )
     try:
         assert process.stdout is not None
@@ -64,6 +71,12 @@ def _served(seat: str, redis_url: str, secret: str) -> Iterator[str]:
         yield line[1]
     finally:
         _stop(process)
+
+
+def _ends_with_us() -> None:
+    """In the process that begins."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

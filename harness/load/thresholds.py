@@ -13,12 +13,14 @@ from harness.ledger import BROADCAST, DELIVERY, MAPPED
 
 RECORD: Final = "HTTP record"
 HOPS: Final = (RECORD, DELIVERY, MAPPED, BROADCAST)
+FINEST: Final = 0.001
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Of one hop: the 95th percentile in seconds, and how many reached it a second."""
+    """Of one hop: the 95th percentile in seconds, how many reached it a second without a failure, and how many have a
+    time."""
 
     p95: float
     rate: float
@@ -37,6 +39,8 @@ class MostP95:
         seconds = _number(limit.removesuffix(unit)) * _UNITS.get(unit, math.nan)
         if not hop or not seconds > 0:
             raise UsageError(f'--max-p95 {text}: HOP=TIME was expected, such as "{DELIVERY}=50ms"')
+        if seconds < FINEST:
+            raise UsageError(f"--max-p95 {text}: at least 1 ms was expected, for locust rounds times to milliseconds")
         return cls(_hop("--max-p95", hop), seconds)
 
     def fault(self, hops: Mapping[str, Measured], rate: float) -> str:

@@ -1,4 +1,5 @@
-"""What reviewers post and what Aura would publish: texts as people write them, ids that name run and worker."""
+"""What reviewers post and what Aura would publish, and when: texts as people write them, ids that name run and worker,
+at a steady rate."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import json
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from harness.aura.publishers import Publishers
 from harness.aura.settings import Settings
@@ -16,6 +17,10 @@ from harness.errors import UsageError
 TEXTS = 500
 """So many different comments: making one takes longer than sending it."""
 PEOPLE = 50
+MOST_BEHIND: Final = 1.0
+"""Seconds that a user makes up for by sending at once; what it is late beyond that, it leaves out."""
+_GOLDEN: Final = 0.6180339887
+"""Multiples of it, without their whole part, lie evenly spread however many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +94,18 @@ class Traffic:
         except StopIteration:
             return self._published
         raise AssertionError("a publish waits")
+
+
+class Pace:
+    """When a user sends next: each at a moment of its own, for bursts measure the generator. A send that was late does
+    not put off the next one, so that the rate is the one asked for."""
+
+    def __init__(self, rate: float, user: int, now: float) -> None:
+        self._period = 1 / rate
+        self._due = now + user * _GOLDEN % 1 * self._period
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next send."""
+        due = max(self._due, now - MOST_BEHIND)
+        self._due = due + self._period
+        return max(0.0, due - now)
