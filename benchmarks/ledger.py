@@ -48,7 +48,7 @@ class Blank(Ledger):
     def channel(self, seq: int) -> str:
         return CHANNEL
 
-    def accepted(self, seq: int, at: float, receivers: int | None = None) -> None:
+    def accepted(self, seq: int, at: float) -> None:
         pass
 
     def delivered(self, seq: int) -> bool:
