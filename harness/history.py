@@ -18,6 +18,8 @@ KINDS = frozenset(
 )
 LEFT_ALONE = "left-alone"
 """The step in which a tap of live systems tells how many messages or notifications of others it saw and left alone."""
+VIEWER = "aura-harness-viewer/"
+"""What the `User-Agent` of a viewer begins with; its name follows, quoted."""
 FINISHED = "finished"
 """What the last step of a run that came to its end does."""
 _OF_A_RUN = {"seats": dict, "reach": list, "command": list, "redis": str, "harness": str, "agreement": str, "seed": int}

@@ -93,11 +93,6 @@ class Gap:
     excused: bool = True
     """Whether the one who is loaded need not have done it: it is of our own subscription, or overlaps such a one."""
 
-    @property
-    def reconnected(self) -> bool:
-        """Whether it is one of a connection of ours, which was made again."""
-        return self.ended is not None
-
     def takes(self, sent: float, answered: float) -> bool:
         """Whether what was published at some time between these may have fallen into it."""
         return sent <= self.until and self.began <= answered

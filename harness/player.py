@@ -22,7 +22,7 @@ from harness import expect, scenario
 from harness.aura.hitl import ApprovalRequest, channel_of, key_of
 from harness.bus import FAILED, Bus, Link, stop_if_cancelled
 from harness.clock import Clock
-from harness.history import Recorder
+from harness.history import VIEWER, Recorder
 from harness.http import call
 from harness.outage import A_MOMENT, Outage
 from harness.runner import quiet
@@ -38,8 +38,6 @@ REDIS = "redis"
 AFTERWARDS = 0.2
 """Seconds after the last step in which what is due may still come."""
 
-VIEWER = "aura-harness-viewer/"
-"""How a viewer names itself to the backend, with its own name behind."""
 LONGEST_LOAD = 60.0
 """Seconds that the end of a story waits for what a viewer fetches."""
 

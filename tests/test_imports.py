@@ -96,8 +96,8 @@ ALLOWED: dict[str, set[str]] = {
     "attach": LEAVES | {"agreement", "aura", "bus", "clock", "history", "http", "live", "redaction", "runner", "seats"},
     "backend": {"asgi_stream", "asgi_websocket", "bus", "http", "live", "runner", "stomp", "workbench"},
     "drift": LEAVES
-    | {"agreement", "aura", "checks", "clock", "gate", "http", "replay", "runner", "scenario", "seats", "synapse"}
-    | {"tokens", "verdict", "virtual", "workbench"},
+    | {"agreement", "aura", "checks", "clock", "gate", "http", "messages", "replay", "runner", "scenario", "seats"}
+    | {"synapse", "tokens", "verdict", "virtual", "workbench"},
     "ledger": set(),
     "load": LEAVES
     | {"", "agreement", "aura", "bus", "clock", "history", "ledger", "live", "redis_server", "schema", "stomp"}

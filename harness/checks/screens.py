@@ -27,7 +27,7 @@ from urllib.parse import quote, unquote
 from harness.checks.correlation import Notification
 from harness.checks.notifications import as_seen, notifications
 from harness.checks.view import ABSENT, OLDER_SHAPE, View, json_of
-from harness.history import Event, decode
+from harness.history import VIEWER, Event, decode
 from harness.reproduce import publish
 from harness.verdict import Finding
 
@@ -36,8 +36,6 @@ T = TypeVar("T")
 UNKNOWN_TENANT = 0
 OPENED = "opened"
 CATCH_UP = "catch-up"
-VIEWER = "aura-harness-viewer/"
-"""What a viewer's `User-Agent` begins with; its name follows, quoted."""
 
 
 @dataclass(frozen=True, slots=True)

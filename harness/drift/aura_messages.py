@@ -16,11 +16,11 @@ from harness.aura.publishers import Action, Publish, Publishers, encoded
 from harness.clock import Clock
 from harness.drift.deviation import Deviation
 from harness.drift.seams import COMMON, Json, aura, bytes_of, feedback, logged_as, payload, publishing, told_at
+from harness.messages import ALERT, CASE_ACTION
 from harness.seats import Parts, Settings
 
 _of = partial(Deviation.of, "aura")
 
-ALERT, RAG_STATUS, CASE_ACTION = "workbench:alert", "workbench:rag:status", "workbench:case:action"
 UNCLAIMED = (
     "publish.once publish.none-when-refused publish.after-feedback "
     "hitl.approve-recorded hitl.reject-recorded hitl.deadline delivery.nothing-invented"

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.drift.deviation import Deviation
 from harness.drift.seams import Handle, Json, broadcast_as, in_payload, listening, mapping, only, remapped, synapse
+from harness.messages import CASE_ACTION, CHANNELS, RAG_STATUS
 from harness.seats import Parts, Settings
 from harness.synapse.cases import Action, Cases, Decision
 from harness.synapse.container import Connect, Dispatcher, Listener, ListenerContainer, OnFailure, Subscription
@@ -24,8 +25,6 @@ from harness.synapse.reader import Unreadable
 
 _of = partial(Deviation.of, "synapse")
 
-ALERT, RAG_STATUS, CASE_ACTION = "workbench:alert", "workbench:rag:status", "workbench:case:action"
-KNOWN = {ALERT, RAG_STATUS, CASE_ACTION}
 CATEGORIES = {"AI_DETECT", "RAG_STATUS", "CASE_ACTION"}
 LARGE = 8 * 1024
 
@@ -318,7 +317,7 @@ DEVIATIONS = (
         "other-channels-ignored",
         "Only the three channels that we know.",
         "subscriber.channels",
-        only(lambda channel, wire: channel in KNOWN),
+        only(lambda channel, wire: channel in CHANNELS),
     ),
     _of(
         "older-shape-rejected",

@@ -109,7 +109,7 @@ def _gap_lines(result: Result) -> Iterator[str]:
     for hop in (DELIVERY, BROADCAST):
         gaps = [gap for gap in result.gaps if gap.hop == hop]
         if gaps:
-            lost, back = sum(gap.lost for gap in gaps), sum(gap.reconnected for gap in gaps)
+            lost, back = sum(gap.lost for gap in gaps), sum(gap.ended is not None for gap in gaps)
             yield f"gaps  {hop}: {len(gaps):,}, {back:,} of them ended by a reconnect; {lost:,} lost in them"
         for gap in gaps[:EXAMPLES]:
             until = "to the end" if gap.ended is None else f"{gap.ended - gap.began:.3f} s"
